@@ -1,0 +1,14 @@
+"""Where rows come from: a procedural task, a file, the hub."""
+
+from r1cli import hookimpl
+
+
+@hookimpl
+def register_datasets(register):
+    register(
+        "countdown",
+        "r1_data.countdown:countdown",
+        help="reach a target with given numbers and + - * /; procedural, always solvable",
+    )
+    register("file", "r1_data.file:file", help="rows of one JSONL, JSON, Parquet or CSV file")
+    register("hub", "r1_data.hub:hub", help="a dataset of the Hugging Face hub or a local folder")

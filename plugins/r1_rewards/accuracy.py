@@ -1,0 +1,63 @@
+"""The reward of the R1 paper: is the final answer right?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from r1_rewards.equality import Gold, equal, read_gold
+from r1_rewards.final_answer import Extract, final_answer
+from r1cli import Completion
+
+
+def accuracy(
+    completions: list[Completion],
+    solution: list[str],
+    *,
+    float_tolerance: float = 1e-6,
+    strict: bool = True,
+    extract: Literal["declared", "any"] = "declared",
+) -> list[float | None]:
+    """1.0 where the declared final answer equals the gold one, else 0.0.
+
+    Columns: `solution`, the gold answer: plain (`6`), LaTeX, or a worked solution that ends in
+    `\\boxed{6}`, `#### 6` or "the answer is 6". A gold that cannot be read gives None for every
+    completion, never a score.
+
+    Only the answer section is read: what follows `</think>`, and inside it the last `<answer>`. An
+    unclosed `<think>` has no answer. The last declaration decides, and a list of candidates
+    does not match a gold that is one value.
+
+    Args:
+        float_tolerance: absolute difference allowed where either side is a decimal; golds below
+            0.1 are compared relatively, to ten times this.
+        strict: variables keep their names and sets differ from tuples (math-verify's strict).
+        extract: "declared" wants the answer boxed, announced, in a closing formula or alone; "any"
+            also takes the last number of the section, as evaluations of base models do.
+
+    Range: {0.0, 1.0, None}. Sources: DeepSeek-R1 (arXiv 2501.12948, section 2.2.2); open-r1's
+    `accuracy_reward`; math-verify, which decides where the answer is more than a number.
+
+    Limits: an answer over 1000 characters or with astronomic powers or factorials is not computed
+    with: it counts only if written exactly like the gold. A comparison is given up (0.0) after
+    5 seconds on the main thread; other threads have no clock here.
+    """
+    golds = [_gold(str(text)) if text is not None else None for text in solution]
+    return [
+        None if gold is None else _score(completion, gold, extract, float_tolerance, strict)
+        for completion, gold in zip(completions, golds, strict=True)
+    ]
+
+
+def _score(
+    completion: str, gold: Gold, extract: Extract, float_tolerance: float, strict: bool
+) -> float:
+    whole = completion if isinstance(completion, Completion) else Completion(completion)
+    answer = final_answer(whole.answer, extract)
+    return float(answer is not None and equal(gold, answer, float_tolerance, strict))
+
+
+@lru_cache(maxsize=16384)
+def _gold(text: str) -> Gold | None:
+    declared = final_answer(text, "declared")
+    return None if declared is None else read_gold(declared)

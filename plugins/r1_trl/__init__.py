@@ -1,0 +1,9 @@
+"""Trainers on TRL: supervised fine-tuning and GRPO with verifiable rewards."""
+
+from r1cli import hookimpl
+
+
+@hookimpl
+def register_trainers(register):
+    register("sft", "r1_trl.sft:sft", help="Supervised fine-tuning on prompts and completions.")
+    register("grpo", "r1_trl.grpo:grpo", help="GRPO with verifiable rewards (arXiv:2402.03300).")

@@ -1,0 +1,128 @@
+"""A recipe's `trainer.args` as TRL's own config object, checked field by field.
+
+The names are TRL's, verbatim. What r1 derives (directories, batch sizes where `batch` is used) may
+not be given twice; what a machine without a GPU needs is a default that the recipe can override.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from r1cli import BatchPlan, Recipe, UsageError, require, solve, suggest
+
+OWNED = {
+    "output_dir": "it is the run directory",
+    "seed": "say seed at the top of the recipe",
+    "data_seed": "say seed at the top of the recipe",
+    "resume_from_checkpoint": "a run goes on by itself; --fresh starts anew",
+    "run_name": "say name at the top of the recipe",
+    "reward_weights": "say weight beside each reward",
+    "push_to_hub": "nothing is pushed by training",
+}
+BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "generation_batch_size")
+
+
+def plan(recipe: Recipe, group_size: int) -> BatchPlan | None:
+    """The batch plan of a recipe that says prompts per step; None where it gives TRL's own keys."""
+    batch = recipe.batch
+    if batch.prompts_per_step is None:
+        if batch.micro_batch or batch.group_size:
+            raise UsageError(
+                f"{recipe.where('batch')} needs prompts_per_step; "
+                "micro-batch and accumulation are derived from it"
+            )
+        return None
+    twice = [key for key in BATCH if key in recipe.trainer.args]
+    if twice:
+        raise UsageError(
+            f"{recipe.where('trainer', 'args', twice[0])} is derived from batch; "
+            "give one or the other"
+        )
+    return solve(
+        batch.prompts_per_step,
+        group_size=group_size,
+        processes=recipe.launch.processes,
+        micro_batch=batch.micro_batch,
+        where=recipe.where("batch"),
+    )
+
+
+def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
+    """`config(...)` from the recipe. Raises UsageError with the key at fault."""
+    import dataclasses
+
+    import torch
+
+    names = {field.name for field in dataclasses.fields(config)}
+    hints = get_type_hints(config)
+    args = recipe.trainer.args
+    for name, value in args.items():
+        where = recipe.where("trainer", "args", name)
+        if name in OWNED:
+            raise UsageError(f"{where} is set by r1: {OWNED[name]}")
+        if name not in names:
+            raise UsageError(f"{config.__name__} has no field {name!r}, {where}; {_near(name, names)}")
+        _check_type(name, value, hints[name], where)
+    machine: dict[str, Any] = {}
+    if not torch.cuda.is_available():
+        # bf16 autocast and recomputed activations only slow a CPU down.
+        machine = {
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "dataloader_pin_memory": False,
+        }
+    ours = {
+        "report_to": "none",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "include_num_input_tokens_seen": "no",
+        "save_total_limit": 2,
+    }
+    merged = {**machine, **ours, **derived, **args}
+    try:
+        return config(output_dir=str(output), seed=recipe.seed, **merged)
+    except (TypeError, ValueError) as error:
+        where = recipe.where("trainer", "args")
+        raise UsageError(f"{config.__name__} refuses {where}: {_line(error)}") from error
+
+
+def _near(name: str, names: set[str]) -> str:
+    hint = suggest(name, names)
+    return hint if hint.startswith("did you mean") else "see TRL's documentation of its fields"
+
+
+def _check_type(name: str, value: Any, hint: Any, where: str) -> None:
+    """TRL's configs are plain dataclasses, which take any value of any type without a word."""
+    from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(hint).validate_python(value)
+    except PydanticSchemaGenerationError:
+        return
+    except ValidationError as error:
+        wanted = " or ".join(sorted({p["msg"].lower() for p in error.errors()}))
+        raise UsageError(f"{where} = {value!r}: {wanted}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def require_trl() -> None:
+    """Raise MissingExtra unless TRL can be imported, and keep it quiet and offline-friendly."""
+    import os
+    import warnings
+
+    require("train", "torch", "transformers", "trl", "datasets", "accelerate")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

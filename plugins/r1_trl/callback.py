@@ -1,0 +1,89 @@
+"""What TRL reports, written into the run directory; and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from r1cli import Interrupted, Run, disk_errors
+
+log = logging.getLogger("r1cli.train")
+
+
+class Stop:
+    """Whether the user asked to stop. The first signal asks, the second one does not wait."""
+
+    def __init__(self) -> None:
+        self.asked: str | None = None
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = signal.Signals(number).name
+        log.warning("%s: finishing the step, then saving; once more to stop at once", self.asked)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Stop]:
+    """Turn SIGINT and SIGTERM into a request that the trainer meets at its next step."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_callback(run: Run, stop: Stop) -> Any:
+    """The TrainerCallback that keeps metrics.jsonl, tells of checkpoints and obeys a stop."""
+    from transformers import TrainerCallback
+
+    class RunCallback(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if state.is_world_process_zero and logs:
+                run.log_metrics({"step": state.global_step, **logs})
+
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                run.emit("checkpoint_saved", run=run, path=path, step=state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if stop.asked:
+                control.should_save = True
+                control.should_training_stop = True
+
+    return RunCallback()
+
+
+def train(trainer: Any, run: Run) -> None:
+    """Train, from the last whole checkpoint if there is one.
+
+    Raises Interrupted after a stop, with the checkpoint kept.
+    """
+    from transformers import PrinterCallback
+
+    checkpoint = run.last_checkpoint()
+    main = trainer.accelerator.is_main_process
+    if checkpoint and main:
+        step = int(checkpoint.name.split("-")[-1])
+        log.info("resuming %s from step %d", run.directory, step)
+        run.forget_after(step)
+    with stop_on_signal() as stop, disk_errors(run.directory):
+        trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better
+        trainer.add_callback(run_callback(run, stop))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if stop.asked:
+        raise Interrupted(
+            f"stopped by {stop.asked} at step {trainer.state.global_step}; the checkpoint is kept "
+            f"in {run.checkpoints}, the same command goes on from it"
+        )

@@ -1,0 +1,206 @@
+"""A lean sampler for models that the training process itself can run.
+
+`model.generate` is built for every case; a GRPO step meets one: many completions of few prompts,
+sampled with a temperature and perhaps a filter, each ending at its own length. So here:
+
+* every distinct prompt is read once and its key-value cache is copied to its completions;
+* the cache grows in place, where `DynamicCache` copies itself for every token;
+* completions that have ended leave the batch.
+
+The filters are transformers' own classes, in transformers' order. The random numbers belong to a
+completion and its position, so a seed gives the same tokens however the batch shrinks. They are
+other tokens than `generate` would draw from that seed, from the same distribution.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import torch
+    from transformers import Cache, PreTrainedModel
+
+ROOM = 32  # positions that a full cache grows by: one copy in 32 tokens, little memory unused
+COMPACT = 1 / 8  # the share of ended completions that is worth a copy of the cache without them
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How to draw a completion. `temperature` 0 is greedy; `top_k` 0 and `top_p` 1 are off."""
+
+    max_new_tokens: int
+    eos_token_ids: tuple[int, ...]
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+def unfit(model: PreTrainedModel) -> str | None:
+    """Why `sample` cannot run this model, or None where it can."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    if model.config.is_encoder_decoder:
+        return "an encoder-decoder model"
+    if getattr(model, "peft_config", None) and model.active_peft_config.is_prompt_learning:
+        return "a PEFT prompt-learning adapter"
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(plain, "_is_stateful", False):
+        return "a recurrent model"
+    if "logits_to_keep" not in inspect.signature(plain.forward).parameters:
+        return "a model whose forward has no logits_to_keep"
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "a model with a cache of its own"
+    if any(type(layer) is not DynamicLayer for layer in layers):
+        return "a model with sliding-window, linear or other special attention layers"
+    return None
+
+
+def sample(
+    model: PreTrainedModel, prompts: Sequence[Sequence[int]], draw: Draw, *, pad_token_id: int
+) -> list[list[int]]:
+    """Return one completion per prompt, up to and with its EOS; equal prompts share their reading.
+
+    The rows of every tensor below are the completions still being written, (B,) at first; `rows`
+    holds their places in `prompts`.
+    """
+    import torch
+
+    with torch.inference_mode():
+        choose = chooser(draw)
+        device = model.device
+        distinct = list(dict.fromkeys(map(tuple, prompts)))
+        place = {prompt: i for i, prompt in enumerate(distinct)}
+        owner = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=device)
+        width = max(map(len, distinct))
+        ids, mask = _left_pad(distinct, width, draw.max_new_tokens, pad_token_id, device)
+
+        scores, cache = _read(model, ids, None if mask is None else mask[:, :width])
+        scores, cache = scores[owner], roomy(cache, owner)
+        mask = None if mask is None else mask[owner]
+        lengths = torch.tensor([len(prompt) for prompt in distinct], device=device)[owner]
+
+        ends = torch.tensor(draw.eos_token_ids, device=device)
+        rows = torch.arange(len(owner), device=device)
+        ended = torch.zeros_like(rows, dtype=torch.bool)
+        shape = (len(owner), draw.max_new_tokens)
+        written = torch.full(shape, pad_token_id, device=device)
+        # One number per completion and position; float64 so that no token is too rare to be drawn.
+        chance = torch.rand(shape, dtype=torch.float64, device=device)
+
+        for step in range(draw.max_new_tokens):
+            tokens = choose(scores, chance[rows, step])
+            written[rows, step] = tokens
+            ended |= torch.isin(tokens, ends)
+            over = int(ended.sum())
+            if over == len(rows) or step + 1 == draw.max_new_tokens:
+                break
+            if over >= COMPACT * len(rows):
+                keep = (~ended).nonzero().squeeze(1)
+                cache.batch_select_indices(keep)
+                rows, tokens, lengths, ended = rows[keep], tokens[keep], lengths[keep], ended[keep]
+                mask = None if mask is None else mask[keep]
+            position: dict[str, Any] = {}
+            if mask is not None:
+                position["attention_mask"] = mask[:, : width + step + 1]
+                position["position_ids"] = (lengths + step).unsqueeze(1)
+            output = model(tokens.unsqueeze(1), past_key_values=cache, use_cache=True, **position)
+            scores = output.logits[:, -1]
+        return _cut(written, ends)
+
+
+def chooser(draw: Draw) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """A function from scores (B, V) and chances (B,) to tokens (B,)."""
+    import torch
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    if draw.temperature == 0:
+        return lambda scores, chance: scores.argmax(-1)
+    filters: list[Any] = []
+    if draw.temperature != 1:
+        filters.append(TemperatureLogitsWarper(draw.temperature))
+    if draw.top_k:
+        filters.append(TopKLogitsWarper(draw.top_k))
+    if draw.top_p < 1:
+        filters.append(TopPLogitsWarper(draw.top_p))
+
+    def choose(scores: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+        scores = scores.float()
+        for keep_likely in filters:
+            scores = keep_likely(None, scores)
+        reached = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+        # The first token whose cumulated probability exceeds the chance, never an impossible one.
+        point = (chance * reached[:, -1]).unsqueeze(1)
+        tokens = torch.searchsorted(reached, point, right=True).squeeze(1)
+        return tokens.clamp_max(scores.size(-1) - 1)
+
+    return choose
+
+
+def roomy(cache: Cache, rows: torch.Tensor) -> Cache:
+    """Copy `rows` (B,) of a filled DynamicCache into one that grows `ROOM` positions at a time."""
+    from torch.nn.functional import pad
+    from transformers.cache_utils import Cache, DynamicLayer
+
+    class RoomyLayer(DynamicLayer):
+        """Writes keys and values (B, H, 1, D) in place; `keys`, `values` are the used part."""
+
+        def __init__(self, filled: DynamicLayer) -> None:
+            super().__init__()
+            self.lazy_initialization(filled.keys, filled.values)
+            self.keys, self.values = filled.keys, filled.values
+            self.batch_select_indices(rows)
+
+        def batch_select_indices(self, indices: torch.Tensor | slice) -> None:
+            room = (0, 0, 0, ROOM)
+            self.stores = [pad(part[indices], room) for part in (self.keys, self.values)]
+            self._show(self.keys.size(-2))
+
+        def update(self, key_states, value_states, *args, **kwargs):
+            used = self.keys.size(-2)
+            end = used + key_states.size(-2)
+            if end > self.stores[0].size(-2):
+                self.batch_select_indices(slice(None))
+            for store, states in zip(self.stores, (key_states, value_states), strict=True):
+                store[:, :, used:end] = states
+            self._show(end)
+            return self.keys, self.values
+
+        def _show(self, end: int) -> None:
+            self.keys, self.values = (store[:, :, :end] for store in self.stores)
+
+    return Cache(layers=[RoomyLayer(layer) for layer in cache.layers])
+
+
+def _left_pad(prompts, width: int, room: int, pad: int, device):
+    """Token ids (U, P), and a mask (U, P + room), or None where no prompt needs padding."""
+    import torch
+
+    ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prompts], device=device)
+    if min(map(len, prompts)) == width:
+        return ids, None  # without a mask the model takes its fastest attention
+    starts = torch.tensor([width - len(p) for p in prompts], device=device).unsqueeze(1)
+    return ids, (torch.arange(width + room, device=device) >= starts).long()
+
+
+def _read(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor | None):
+    """Prompts (U, P) -> scores of the next token (U, V) and the filled cache."""
+    position: dict[str, Any] = {}
+    if mask is not None:
+        position = {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp_min(0)}
+    output = model(ids, use_cache=True, logits_to_keep=1, **position)
+    return output.logits[:, -1], output.past_key_values
+
+
+def _cut(written: torch.Tensor, ends: torch.Tensor) -> list[list[int]]:
+    """Cut every row of tokens (B, T) after its first EOS."""
+    import torch
+
+    is_end = torch.isin(written, ends)
+    lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, written.size(1))
+    return [row[:n] for row, n in zip(written.tolist(), lengths.tolist(), strict=True)]

@@ -1,0 +1,121 @@
+"""Supervised fine-tuning: the cold start, or the distillation of a stronger model's traces."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
+from r1_trl import arguments, callback, policy, prompts
+from r1_trl.card import card
+from r1_trl.endings import align_endings, stop_rate
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+log = logging.getLogger("r1cli.sft")
+
+
+def sft(
+    recipe: Recipe,
+    run: Run,
+    *,
+    dataset: Dataset,
+    rewards: list[BoundReward],
+    callbacks: list[Any],
+) -> Path:
+    """Train on completions (or on the assistant's turns of `messages`), then check that it stops.
+
+    Columns: `prompt` and `completion`, or `messages`. With `prompt` and `completion` the loss is
+    on the completion alone, its end-of-turn token included.
+    """
+    arguments.require_trl()
+    from trl import SFTTrainer
+
+    config = _config(recipe, run.checkpoints)
+    batch = plan(recipe)
+    if batch:
+        log.info("batch: %s", batch)
+    tokenizer = policy.load_tokenizer(recipe)
+    model = policy.load_model(recipe)
+    align_endings(model, tokenizer, recipe.where("model", "chat_template"))
+    rows = _rows(dataset, recipe, tokenizer)
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        callbacks=callbacks,
+    )
+    callback.train(trainer, run)
+    if trainer.accelerator.is_main_process:
+        rate, tried = stop_rate(
+            trainer.accelerator.unwrap_model(trainer.model), tokenizer, rows, seed=recipe.seed
+        )
+        run.record(stop_rate=rate)
+        say = log.info if rate >= 0.5 else log.warning
+        say("smoke generation: %.0f %% of %d completions stop by themselves", 100 * rate, tried)
+    policy.save(trainer, tokenizer, run.model, card(recipe, run, trainer.state.log_history[-1]))
+    return run.model
+
+
+def check(recipe: Recipe) -> None:
+    """The parts of an SFT recipe that can be known wrong before a model is loaded."""
+    if recipe.rewards:
+        raise UsageError(f"{recipe.where('rewards')}: sft uses no rewards; leave them out")
+    arguments.require_trl()
+    _config(recipe, Path("check"))
+
+
+def plan(recipe: Recipe) -> BatchPlan | None:
+    """How prompts per step become micro-batches; a group has one completion here."""
+    if recipe.batch.group_size not in (None, 1):
+        raise UsageError(f"{recipe.where('batch', 'group_size')}: sft has no groups; leave it out")
+    return arguments.plan(recipe, 1)
+
+
+sft.check = check  # type: ignore[attr-defined]
+sft.plan = plan  # type: ignore[attr-defined]
+
+
+def _config(recipe: Recipe, output: Path) -> Any:
+    from trl import SFTConfig
+
+    batch = plan(recipe)
+    derived: dict[str, Any] = {}
+    if batch:
+        derived = {
+            "per_device_train_batch_size": batch.micro_batch,
+            "gradient_accumulation_steps": batch.accumulation,
+        }
+    return arguments.build(SFTConfig, recipe, output, **derived)
+
+
+def _rows(dataset: Dataset, recipe: Recipe, tokenizer: Any) -> Dataset:
+    """Only the columns that TRL trains on, as chat messages."""
+    columns = dataset.column_names
+    if "messages" in columns:
+        if "prompt" in columns and "completion" in columns:
+            dataset = dataset.remove_columns("messages")
+        else:
+            return dataset.select_columns(["messages"])
+    if "completion" not in columns:
+        raise UsageError(
+            f"sft wants the columns prompt and completion, or messages; the dataset has "
+            f"{', '.join(columns)}; rename with {recipe.where('dataset', 'columns')}"
+        )
+    rows = prompts.prepare(
+        dataset.select_columns([c for c in ("prompt", "completion") if c in columns]),
+        recipe,
+        tokenizer,
+        room=None,
+        template={},
+    )
+    return rows.map(
+        lambda row: {
+            "completion": row["completion"]
+            if not isinstance(row["completion"], str)
+            else [{"role": "assistant", "content": row["completion"]}]
+        }
+    )

@@ -1,0 +1,113 @@
+"""The public API for plugin authors: the hook marker, the words, the errors. Nothing heavy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from r1cli.batch import BatchPlan
+from r1cli.errors import (
+    Interrupted,
+    MissingExtra,
+    PluginError,
+    ProviderError,
+    R1Error,
+    UsageError,
+    suggest,
+)
+from r1cli.extras import require
+from r1cli.hookspecs import Register, hookimpl
+from r1cli.types import (
+    Benchmark,
+    Completion,
+    Engine,
+    Job,
+    Launcher,
+    Message,
+    Outcome,
+    Prompt,
+    Reward,
+    Sampling,
+)
+
+if TYPE_CHECKING:
+    from r1cli import ui
+    from r1cli.batch import solve
+    from r1cli.chat import prefill, render
+    from r1cli.dataset import problem_hash
+    from r1cli.home import cache_folder
+    from r1cli.hub import ensure_reachable
+    from r1cli.pipeline import build_policy
+    from r1cli.recipe import Recipe
+    from r1cli.run import Run, disk_errors, list_runs, read_rows, write_atomic
+    from r1cli.scoring import BoundReward, total
+
+__version__ = "0.1.0"
+
+# Loaded when first asked for: they bring pydantic and yaml, which `r1 --help` does without.
+_LAZY = {
+    "BoundReward": "r1cli.scoring",
+    "Recipe": "r1cli.recipe",
+    "Run": "r1cli.run",
+    "build_policy": "r1cli.pipeline",
+    "cache_folder": "r1cli.home",
+    "disk_errors": "r1cli.run",
+    "ensure_reachable": "r1cli.hub",
+    "list_runs": "r1cli.run",
+    "prefill": "r1cli.chat",
+    "problem_hash": "r1cli.dataset",
+    "read_rows": "r1cli.run",
+    "render": "r1cli.chat",
+    "solve": "r1cli.batch",
+    "total": "r1cli.scoring",
+    "ui": "",
+    "write_atomic": "r1cli.run",
+}
+
+__all__ = [
+    "BatchPlan",
+    "Benchmark",
+    "BoundReward",
+    "Completion",
+    "Engine",
+    "Interrupted",
+    "Job",
+    "Launcher",
+    "Message",
+    "MissingExtra",
+    "Outcome",
+    "PluginError",
+    "Prompt",
+    "ProviderError",
+    "R1Error",
+    "Recipe",
+    "Register",
+    "Reward",
+    "Run",
+    "Sampling",
+    "UsageError",
+    "build_policy",
+    "cache_folder",
+    "disk_errors",
+    "ensure_reachable",
+    "hookimpl",
+    "list_runs",
+    "prefill",
+    "problem_hash",
+    "read_rows",
+    "render",
+    "require",
+    "solve",
+    "suggest",
+    "total",
+    "ui",
+    "write_atomic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'r1cli' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(_LAZY[name] or f"r1cli.{name}")
+    return getattr(module, name) if _LAZY[name] else module

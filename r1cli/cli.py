@@ -1,0 +1,119 @@
+"""The command line: one Typer app, one file per command under `commands/`.
+
+Starting must stay cheap (`r1 --help` imports no plugin and no ML library), so this module and the
+command modules import nothing but typer and the errors at the top, and the rest where it is used.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from r1cli import __version__
+from r1cli.commands import doctor, evaluate, generate, pipeline, plugins, recipe, runs, train
+from r1cli.errors import R1Error
+
+
+class PluginCommand(TyperCommand):
+    """Stands in for a plugin's Typer app until it is run, so that `--help` imports no plugin."""
+
+    def __init__(self, entry_point: Any) -> None:
+        summary = entry_point.dist.metadata["Summary"] if entry_point.dist else ""
+        super().__init__(name=entry_point.name, help=summary or f"From {entry_point.value}.")
+        self.entry_point = entry_point
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        try:
+            app = self.entry_point.load()
+            command = typer.main.get_command(app)
+        # SystemExit too: a plugin's command that leaves at import must end in one line.
+        except (Exception, SystemExit) as error:
+            raise R1Error(
+                f"command {self.name!r} of plugin {self.entry_point.dist.name!r} could not be "
+                f"loaded: {type(error).__name__}: {error}"
+            ) from error
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        return ctx.command.invoke(ctx)
+
+
+class CommandGroup(TyperGroup):
+    """The built-in commands, then those of plugins; user errors become one line and a code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(_plugin_commands())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        point = _plugin_commands().get(cmd_name)
+        return PluginCommand(point) if point else None
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except R1Error as error:
+            if os.environ.get("R1_DEBUG") == "1":
+                raise
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command goes on from what was kept", err=True)
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader left (`r1 ... | head`); nothing more to say
+            raise typer.Exit(0) from None
+
+
+def _plugin_commands() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    from r1cli.plugins import COMMANDS
+
+    return {point.name: point for point in entry_points(group=COMMANDS)}
+
+
+app = typer.Typer(
+    name="r1",
+    cls=CommandGroup,
+    no_args_is_help=True,
+    # Plain help text starts 80 ms sooner; rich tracebacks would print locals, tokens included.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="The DeepSeek-R1 recipe: distil, reinforce, evaluate, extend.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"r1 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+app.command("train")(train.train)
+app.command("pipeline")(pipeline.pipeline)
+app.command("eval")(evaluate.evaluate)
+app.command("generate")(generate.generate)
+app.add_typer(recipe.app, name="recipe")
+app.add_typer(runs.app, name="runs")
+app.add_typer(plugins.app, name="plugins")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,107 @@
+"""`r1 plugins`: what is installed, what it offers, what is wrong with it. Never fails to answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+app = typer.Typer(help="List, show and check plugins.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    names: bool = typer.Option(False, help="One row per registered name instead."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Tracebacks of what failed."),
+) -> None:
+    """Every plugin, what it offers and why one failed."""
+    from r1cli import ui
+    from r1cli.plugins import load_plugins
+
+    plugins = load_plugins()
+    if names:
+        rows: list[dict[str, Any]] = [
+            {"kind": kind, "name": e.name, "plugin": e.plugin, "about": e.help}
+            for kind, registry in plugins.registries.items()
+            for e in registry.entries
+        ]
+        ui.table(rows, ["kind", "name", "plugin", "about"], as_json=json)
+        return
+    rows = [
+        {
+            "plugin": plugin.name,
+            "version": plugin.version,
+            "ms": round(1000 * plugin.seconds),
+            "offers": "; ".join(f"{k}: {', '.join(v)}" for k, v in plugin.offers.items()),
+            "problem": "; ".join(filter(None, [plugin.problem, *plugin.warnings])) or None,
+        }
+        for plugin in plugins.loaded
+    ]
+    ui.table(rows, ["plugin", "version", "ms", "offers", "problem"], as_json=json)
+    if verbose:
+        for plugin in plugins.loaded:
+            if plugin.detail:
+                ui.say(plugin.detail)
+
+
+@app.command()
+def info(name: str = typer.Argument(help="A registered name, bare or as plugin/name.")) -> None:
+    """What a name stands for: its kind, plugin, arguments and description."""
+    import inspect
+
+    from r1cli import signature, ui
+    from r1cli.errors import UsageError, suggest
+    from r1cli.plugins import load_plugins
+
+    plugins = load_plugins()
+    found = [(kind, registry) for kind, registry in plugins.registries.items() if name in registry]
+    if not found:
+        known = [n for registry in plugins.registries.values() for n in registry.names()]
+        raise UsageError(f"nothing is registered as {name!r}; {suggest(name, known)}")
+    for kind, registry in found:
+        entry = registry.get(name)
+        thing = entry.load()
+        ui.say(f"{kind[:-1]} {entry.name} (plugin {entry.plugin})")
+        if entry.help:
+            ui.say(f"  {entry.help}")
+        if callable(thing):
+            if kind == "rewards":
+                columns = signature.columns(thing)
+                ui.say(f"  columns: {', '.join(columns.required) or 'none'}")
+            for parameter in signature.parameters(thing).values():
+                ui.say(f"  {parameter}")
+        ui.say("")
+        ui.say(inspect.getdoc(thing) or "")
+
+
+@app.command()
+def check(
+    names: list[str] = typer.Argument(None, help="Plugins to check; none means all."),
+) -> None:
+    """Load plugins and everything they register; exit 4 if anything is wrong."""
+    from r1cli import ui
+    from r1cli.errors import PluginError, R1Error, UsageError, suggest
+    from r1cli.plugins import load_plugins
+
+    plugins = load_plugins()
+    known = {plugin.name: plugin for plugin in plugins.loaded}
+    for name in names or []:
+        if name not in known:
+            raise UsageError(f"no plugin {name!r}; {suggest(name, known)}")
+    bad = []
+    for name in names or known:
+        plugin = known[name]
+        problems = [plugin.problem] if plugin.problem else []
+        problems += plugin.warnings
+        for registry in plugins.registries.values():
+            for entry in registry.entries:
+                if entry.plugin == name:
+                    try:
+                        entry.load()
+                    except R1Error as error:
+                        problems.append(str(error))
+        ui.say(f"{name}: {'; '.join(problems) if problems else 'ok'}")
+        bad += [name] if problems else []
+    if bad:
+        raise PluginError(f"{len(bad)} plugin(s) with problems: {', '.join(bad)}")

@@ -1,0 +1,99 @@
+"""`r1 runs`: what was run, how it went, what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from r1cli.run import Run
+
+app = typer.Typer(help="List and show runs.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    root: Path = typer.Option(Path("runs"), help="The folder that holds the runs."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Every run below a folder, newest first."""
+    from r1cli import ui
+    from r1cli.run import list_runs
+
+    columns = ["run", "trainer", "status", "step", "started", "model"]
+    rows = [_row(run, root) for run in list_runs(root)]
+    ui.table(rows, columns, as_json=json, empty=f"no runs in {root}")
+
+
+@app.command()
+def show(
+    run: Path = typer.Argument(help="A run directory."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """One run: where it came from, how it ended, what it scored."""
+    from r1cli import ui
+    from r1cli.errors import UsageError
+    from r1cli.run import list_runs
+
+    runs = list_runs(run) if run.is_dir() else []
+    if not runs:
+        raise UsageError(f"{run} is no run directory; see: r1 runs list")
+    if json:
+        ui.show_json([{"directory": r.directory, **r.state, "last": _last(r)} for r in runs])
+        return
+    for one in reversed(runs):
+        state = one.state
+        rows = [{"what": key, "value": value} for key, value in state.items() if key != "scores"]
+        rows += [{"what": key, "value": value} for key, value in _last(one).items()]
+        ui.table(rows, ["what", "value"], title=str(one.directory))
+    show_scores(list(reversed(runs)))
+
+
+def show_scores(runs: Sequence[Run]) -> None:
+    """The table at the end: what each run's policy scores, with 95 % intervals."""
+    from r1cli import ui
+
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        state = run.state
+        for score in state.get("scores", []):
+            rows.append(
+                {
+                    "run": run.directory.name,
+                    "benchmark": score["benchmark"],
+                    "score": score["label"],
+                    "%_[95%_interval]": ui.with_interval(
+                        score["mean"], score["low"], score["high"]
+                    ),
+                    "tokens": f"{score['tokens']:.1f}",
+                    "truncated_%": ui.percent(score["truncated"]),
+                    **{f"{k}_%": ui.percent(v) for k, v in score["measures"].items()},
+                    "n": score["problems"],
+                    "spec": score["spec"],
+                    "train_s": f"{state.get('train_seconds', 0):.0f}",
+                    "eval_s": f"{score['seconds']:.0f}",
+                }
+            )
+    if rows:
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        ui.table(rows, columns)
+
+
+def _row(run: Run, root: Path) -> dict[str, Any]:
+    state = run.state
+    return {
+        "run": run.directory.relative_to(root),
+        "trainer": run.recipe.trainer.name,
+        "status": state.get("status", "?"),
+        "step": _last(run).get("step"),
+        "started": state.get("started"),
+        "model": run.recipe.model.name,
+    }
+
+
+def _last(run: Run) -> dict[str, Any]:
+    metrics = run.metrics()
+    return metrics[-1] if metrics else {}

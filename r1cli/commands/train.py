@@ -1,0 +1,95 @@
+"""`r1 train`: one training run of a recipe, locally or through its launcher."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from r1cli.commands import complete_recipe, completer, installed_plugins
+
+if TYPE_CHECKING:
+    from r1cli.plugins import Plugins
+    from r1cli.recipe import Recipe
+    from r1cli.types import Job
+
+
+def train(
+    trainer: str = typer.Argument(
+        help="The trainer: sft, grpo, or one of a plugin's (see: r1 plugins list).",
+        autocompletion=completer("trainers"),
+    ),
+    recipe: str = typer.Option(
+        ..., help="A recipe file or a shipped name.", autocompletion=complete_recipe
+    ),
+    set_: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."
+    ),
+    run: Path | None = typer.Option(None, help="The run directory; default runs/<recipe name>."),
+    fresh: bool = typer.Option(False, help="Move an existing run aside and start anew."),
+    dry_run: bool = typer.Option(False, help="Check everything, print the plan, train nothing."),
+) -> None:
+    """Train a policy from a recipe; the same command again goes on where it stopped."""
+    from r1cli import recipe as recipes
+    from r1cli import ui
+    from r1cli.check import check
+    from r1cli.errors import UsageError
+    from r1cli.pipeline import train as train_recipe
+    from r1cli.types import Job
+
+    plugins = installed_plugins()
+    plugins["trainers"].get(trainer)
+    loaded = recipes.load(recipe, set_)
+    if loaded.trainer.name not in (None, trainer):
+        raise UsageError(
+            f"{recipe} is a recipe for {loaded.trainer.name!r}, not {trainer!r}; "
+            f"run: r1 train {loaded.trainer.name} --recipe {recipe}"
+        )
+    named = loaded.trainer.model_copy(update={"name": trainer})
+    loaded = loaded.model_copy(update={"trainer": named})
+    directory = run or Path("runs") / str(loaded.name)
+    sets = [part for assignment in set_ for part in ("--set", assignment)]
+    job = Job(
+        argv=("train", trainer, "--recipe", recipe, *sets, "--run", str(directory)),
+        processes=loaded.launch.processes,
+        accelerator=loaded.launch.accelerator,
+        directory=directory,
+    )
+    if dry_run:
+        _show_plan(loaded, plugins, job)
+        return
+    if _starts_elsewhere(loaded):
+        launcher = check(loaded, plugins).launcher
+        extra = ("--fresh",) if fresh else ()
+        code = launcher.submit(Job((*job.argv, *extra), job.processes, job.accelerator, directory))
+        raise typer.Exit(code)
+    ui.narrate()
+    done = train_recipe(loaded, plugins, directory, fresh=fresh)
+    if os.environ.get("RANK", "0") == "0":
+        from r1cli.commands.runs import show_scores
+
+        show_scores([done])
+        ui.say(f"policy: {done.model}")
+
+
+def _starts_elsewhere(recipe: Recipe) -> bool:
+    """Several processes, or a launcher other than local, unless this is such a process already."""
+    launched = "R1_LAUNCHED" in os.environ
+    return not launched and (recipe.launch.processes > 1 or recipe.launch.name != "local")
+
+
+def _show_plan(recipe: Recipe, plugins: Plugins, job: Job) -> None:
+    import shlex
+
+    from r1cli import source, ui
+    from r1cli.check import check
+
+    parts = check(recipe, plugins)
+    ui.show_yaml(source.dump(recipe.model_dump(mode="json")))
+    plan = getattr(parts.trainer, "plan", None)
+    if plan:
+        ui.say(f"batch: {plan(recipe)}")
+    ui.say(f"command: {shlex.join(parts.launcher.command(job))}")
+    ui.say("dry run: nothing was trained")

@@ -1,0 +1,175 @@
+"""From the recipe's `dataset` to rows: load by name, rename columns, mix."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from r1cli import signature
+from r1cli.errors import PluginError, UsageError, suggest
+from r1cli.extras import require
+from r1cli.plugins import Plugins
+from r1cli.recipe import Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def load(recipe: Recipe, plugins: Plugins) -> Dataset:
+    """The rows of a recipe as a `datasets.Dataset`.
+
+    In a mixture each part keeps only its `columns`, where it gives any, is shuffled with the
+    recipe's seed and cut to its weight; all parts are concatenated and shuffled again (as open-r1
+    does). Raises UsageError for what cannot be trained on.
+    """
+    require("train", "datasets")
+    if not recipe.dataset.mixture:
+        (item,) = recipe.dataset.items
+        where = recipe.where("dataset")
+        rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
+        return rename(rows, item.columns, f"{where} columns")
+    parts = []
+    for number, item in enumerate(recipe.dataset.items):
+        where = recipe.where("dataset", "mixture", number)
+        rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
+        rows = rename(rows, item.columns, f"{where} columns")
+        if item.columns:
+            rows = rows.select_columns(list(item.columns))
+        kept = int(len(rows) * item.weight)
+        if not kept:
+            raise UsageError(
+                f"weight {item.weight:g} leaves none of the {len(rows)} rows of dataset "
+                f"{item.name!r} at {where}; use at least {1 / len(rows):.2g}"
+            )
+        parts.append(rows.shuffle(seed=recipe.seed).select(range(kept)))
+    return _concatenated(parts, recipe.where("dataset", "mixture")).shuffle(seed=recipe.seed)
+
+
+def _concatenated(parts: list[Dataset], where: str) -> Dataset:
+    from datasets import concatenate_datasets
+
+    first = parts[0]
+    for number, part in enumerate(parts):
+        if set(part.column_names) != set(first.column_names):
+            raise UsageError(
+                f"the parts of {where} have different columns: {sorted(first.column_names)} in "
+                f"part 0, {sorted(part.column_names)} in part {number}; "
+                "name the ones to keep, for each part, with columns"
+            )
+    try:
+        return concatenate_datasets([part.select_columns(first.column_names) for part in parts])
+    except ValueError as error:  # the same name for text here and a number there
+        raise UsageError(
+            f"the parts of {where} have columns of different types: {_line(error)}"
+        ) from error
+
+
+def bind_dataset(
+    name: str, args: Mapping[str, Any], plugins: Plugins, *, seed: int, where: str
+) -> tuple[Any, dict[str, Any]]:
+    """The dataset function called `name` and its checked arguments."""
+    function = plugins["datasets"].get(name, where).load()
+    bound = signature.bind(
+        function, args, what=f"dataset {name!r}", where=where, services={"seed": seed}
+    )
+    return function, bound
+
+
+def load_rows(
+    name: str, args: Mapping[str, Any], plugins: Plugins, *, seed: int = 0, where: str = "dataset"
+) -> Dataset:
+    """Call a registered dataset and make its rows a `datasets.Dataset`.
+
+    A column that some rows lack is None there. Raises UsageError for a column of mixed types and
+    for no rows, PluginError for what are not rows.
+    """
+    require("train", "datasets")
+    from datasets import Dataset
+
+    function, bound = bind_dataset(name, args, plugins, seed=seed, where=where)
+    rows = function(**bound)
+    if not isinstance(rows, Dataset):
+        rows = _table(rows, f"dataset {name!r} at {where}")
+    if not len(rows):
+        raise UsageError(f"dataset {name!r} at {where} is empty")
+    return rows
+
+
+def _table(returned: Any, what: str) -> Dataset:
+    from datasets import Dataset
+    from pyarrow import ArrowException
+
+    try:
+        rows = [dict(row) for row in returned]
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"{what} returned no rows but {type(returned).__name__}: {reprlib.repr(returned)}"
+        ) from error
+    # Dataset.from_list would take the columns from the first row only, and drop the others.
+    names = dict.fromkeys(name for row in rows for name in row)
+    table = {name: [row.get(name) for row in rows] for name in names}
+    try:
+        return Dataset.from_dict(table)
+    except ArrowException as error:
+        for name, values in table.items():
+            types = sorted({type(value).__name__ for value in values if value is not None})
+            if len(types) > 1 and types != ["float", "int"]:
+                raise UsageError(
+                    f"column {name!r} of {what} mixes {' and '.join(types)}; give it one type"
+                ) from error
+        raise UsageError(f"{what} is no table: {_line(error)}") from error
+
+
+def rename(rows: Dataset, columns: Mapping[str, str], where: str) -> Dataset:
+    """`columns` maps each wanted name to a present one; a present name may serve twice.
+
+    A present column whose name is wanted for another one is dropped.
+    """
+    present = list(rows.column_names)
+    new_names: dict[str, str] = {}
+    for wanted, source in columns.items():
+        if source not in present:
+            raise UsageError(
+                f"no column {source!r} for {wanted!r} at {where}; {suggest(source, present)}"
+            )
+        if source in new_names:
+            copy = f"{wanted} from {source}"
+            rows = rows.add_column(copy, rows.with_format("arrow")[source][:])
+            source = copy
+        new_names[source] = wanted
+    replaced = [name for name in columns if name in present and name not in new_names]
+    return rows.remove_columns(replaced).rename_columns(new_names) if columns else rows
+
+
+def pick_columns(rows: Dataset, wanted: Mapping[str, Sequence[str]], where: str) -> dict[str, str]:
+    """For each wanted column the first of its known names that the rows have."""
+    chosen = {}
+    for name, aliases in wanted.items():
+        found = [alias for alias in aliases if alias in rows.column_names]
+        if not found:
+            raise UsageError(
+                f"no column for {name!r} in {where}: looked for {', '.join(aliases)}; "
+                f"it has {', '.join(rows.column_names)}"
+            )
+        chosen[name] = found[0]
+    return chosen
+
+
+def fingerprint(rows: Dataset) -> str:
+    """A hash of the content, the same on every machine."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:16]
+
+
+def problem_hash(prompt: Any) -> str:
+    """What identifies a problem wherever it is met: a hash of its prompt."""
+    return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())

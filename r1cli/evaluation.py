@@ -1,0 +1,217 @@
+"""Evaluation: a benchmark's problems through an engine and a scorer, to a score with its interval.
+
+Every sample is a row of `eval/<benchmark>-<spec>.jsonl`, written as it comes; asked again, only
+what is missing is sampled. The spec hash covers all that decides the number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from r1cli import signature, stats
+from r1cli.dataset import load_rows, pick_columns, problem_hash, rename
+from r1cli.errors import PluginError, UsageError
+from r1cli.plugins import Plugins
+from r1cli.recipe import BenchmarkRun
+from r1cli.run import append_row, read_rows
+from r1cli.sampling import messages, sample
+from r1cli.scoring import BoundReward
+from r1cli.types import Benchmark, Completion, Engine, Outcome
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A benchmark's number and all that belongs beside it. Shares and scores are in 0..1."""
+
+    benchmark: str
+    label: str
+    spec: str
+    problems: int
+    samples: int
+    mean: float
+    low: float
+    high: float
+    tokens: float
+    truncated: float
+    not_applicable: int
+    measures: dict[str, float]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Evaluation:
+    """One benchmark with its problems loaded and its scorer bound; no model yet."""
+
+    def __init__(self, run: BenchmarkRun, benchmark: Benchmark, plugins: Plugins) -> None:
+        self.name, self.benchmark = run.name, benchmark
+        rows = load_rows(benchmark.dataset, benchmark.args, plugins, where=f"benchmark {run.name}")
+        wanted = pick_columns(rows, benchmark.columns, f"benchmark {run.name!r}")
+        rows = rename(rows, wanted, f"benchmark {run.name}")
+        self.rows = rows.select(range(min(run.limit or len(rows), len(rows))))
+        self.scorer = _bind(benchmark.scorer, benchmark.scorer_args, plugins)
+        self.measures = [_bind(name, args, plugins) for name, args in benchmark.measures.items()]
+        self.scorer.check_columns(self.rows.column_names, f"benchmark {run.name!r} columns")
+        self.prompts = [
+            messages(benchmark.prompt.format(**row), benchmark.system_prompt) for row in self.rows
+        ]
+
+    @property
+    def spec(self) -> str:
+        """A hash of problems, prompt, sampling and scorer: equal specs make comparable scores."""
+        b = self.benchmark
+        parts = [
+            [problem_hash(prompt) for prompt in self.prompts],
+            b.sampling.to_dict(),
+            [b.scorer, dict(b.scorer_args)],
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
+
+    def run(
+        self, engine: Engine, directory: Path, progress: Progress = lambda done, total: None
+    ) -> Score:
+        """Sample what the directory does not hold yet, score it, and return the score."""
+        path = directory / f"{self.name}-{self.spec}.jsonl"
+        rows = {row["problem"]: row for row in read_rows(path)}
+        started = time.perf_counter()
+        progress(len(rows), len(self.prompts))
+        for index, completions in sample(
+            engine, self.prompts, self.benchmark.sampling, done=rows
+        ):
+            row = self._row(index, completions)
+            append_row(path, row)
+            rows[index] = row
+            progress(len(rows), len(self.prompts))
+        seconds = time.perf_counter() - started
+        return self._score([rows[index] for index in range(len(self.prompts))], seconds)
+
+    def _row(self, index: int, completions: Sequence[Completion]) -> dict[str, Any]:
+        columns = {name: [value] * len(completions) for name, value in self.rows[index].items()}
+        prompts = [self.prompts[index]] * len(completions)
+
+        def scores(reward: BoundReward) -> list[float | None]:
+            return [_value(o, reward) for o in reward.score(completions, prompts, columns)]
+
+        return {
+            "problem": index,
+            "hash": problem_hash(self.prompts[index]),
+            "prompt": self.prompts[index],
+            "completions": [str(c) for c in completions],
+            "tokens": [c.tokens for c in completions],
+            "truncated": [c.truncated for c in completions],
+            "scores": scores(self.scorer),
+            "measures": {reward.name: scores(reward) for reward in self.measures},
+        }
+
+    def _score(self, rows: Sequence[dict[str, Any]], seconds: float) -> Score:
+        judged = [[s for s in row["scores"] if s is not None] for row in rows]
+        kept = [scores for scores in judged if scores]
+        if not kept:
+            raise UsageError(
+                f"benchmark {self.name!r}: no problem has a gold answer that "
+                f"{self.benchmark.scorer!r} can judge; check the columns of its data"
+            )
+        samples = max(len(row["scores"]) for row in rows)
+        greedy = self.benchmark.sampling.temperature == 0
+        low, high = stats.interval(kept)
+        measures = {
+            reward.name: fmean(
+                value or 0.0 for row in rows for value in row["measures"][reward.name]
+            )
+            for reward in self.measures
+        }
+        return Score(
+            benchmark=self.name,
+            label="greedy" if greedy else f"avg@{samples}",
+            spec=self.spec,
+            problems=len(rows),
+            samples=samples,
+            mean=stats.avg_at_n(kept),
+            low=low,
+            high=high,
+            tokens=fmean(t for row in rows for t in row["tokens"]),
+            truncated=fmean(float(t) for row in rows for t in row["truncated"]),
+            not_applicable=len(rows) - len(kept),
+            measures=measures,
+            seconds=seconds,
+        )
+
+
+def stored_engine(path: Path, evaluation: Evaluation) -> Engine:
+    """An engine that replays completions from a JSONL file, matched by prompt or by order.
+
+    A row holds `completion` (text) or `completions` (texts), and may hold `prompt`, the messages
+    or the user's text. Without prompts there must be one row per problem, in their order.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise UsageError(f"{path} holds no JSON rows; expected one per problem with 'completion'")
+    texts: list[list[str]] = []
+    for number, row in enumerate(rows):
+        found = row.get("completions", row.get("completion"))
+        if found is None:
+            raise UsageError(f"{path}, row {number + 1}: no 'completion' or 'completions'")
+        texts.append([found] if isinstance(found, str) else list(found))
+    if all("prompt" in row for row in rows):
+        keys = [_key(row["prompt"]) for row in rows]
+    elif len(rows) == len(evaluation.prompts):
+        keys = [_key(prompt) for prompt in evaluation.prompts]
+    else:
+        raise UsageError(
+            f"{path} has {len(rows)} rows without 'prompt' for "
+            f"{len(evaluation.prompts)} problems; give every row its prompt, or one row each"
+        )
+    stored: dict[str, list[str]] = {}
+    for key, completions in zip(keys, texts, strict=True):
+        stored.setdefault(key, []).extend(completions)
+    missing = [p for p in evaluation.prompts if _key(p) not in stored]
+    if missing:
+        raise UsageError(
+            f"{path} has no completion for {len(missing)} of {len(evaluation.prompts)} problems; "
+            f"the first: {missing[0][-1]['content'][:80]!r}"
+        )
+    return _Stored(stored)
+
+
+class _Stored:
+    def __init__(self, completions: dict[str, list[str]]) -> None:
+        self.completions = completions
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def generate(self, prompts: Sequence[Any], sampling: Any) -> list[list[Completion]]:
+        return [
+            [Completion(text, tokens=len(text.split())) for text in self.completions[_key(prompt)]]
+            for prompt in prompts
+        ]
+
+
+def _key(prompt: Any) -> str:
+    """A prompt by its user's text, whichever shape it is stored in."""
+    return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
+
+
+def _bind(name: str, args: Any, plugins: Plugins) -> BoundReward:
+    function = plugins["rewards"].get(name).load()
+    bound = signature.bind(function, args, what=f"reward {name!r}", where="the benchmark")
+    return BoundReward(name, function, bound)
+
+
+def _value(outcome: Outcome, reward: BoundReward) -> float | None:
+    if outcome.status == "failed":
+        raise PluginError(f"reward {reward.name!r} could not judge a sample: {outcome.reason}")
+    return outcome.value

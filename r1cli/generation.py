@@ -1,0 +1,94 @@
+"""Completions for a dataset's prompts, one JSONL row each, resumed from what the file holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from r1cli.dataset import load_rows, problem_hash
+from r1cli.errors import UsageError, suggest
+from r1cli.plugins import Plugins
+from r1cli.run import append_row, read_rows
+from r1cli.sampling import messages, open_engine, sample
+from r1cli.types import Prompt, Sampling
+
+
+class Generation:
+    """What to sample: the rows, their prompts, and the settings that every row is stamped with."""
+
+    def __init__(
+        self,
+        dataset: str,
+        args: Mapping[str, Any],
+        plugins: Plugins,
+        *,
+        prompt_column: str,
+        system_prompt: str | None,
+        sampling: Sampling,
+        model: str,
+        limit: int | None,
+    ) -> None:
+        self.plugins, self.sampling, self.model = plugins, sampling, model
+        rows = load_rows(dataset, args, plugins, where="--dataset")
+        if prompt_column not in rows.column_names:
+            raise UsageError(
+                f"no column {prompt_column!r} in dataset {dataset!r}; "
+                f"{suggest(prompt_column, rows.column_names)}; choose with --prompt-column"
+            )
+        self.rows = rows.select(range(min(limit or len(rows), len(rows))))
+        self.prompts: list[Prompt] = [
+            messages(prompt, system_prompt) if isinstance(prompt, str) else prompt
+            for prompt in self.rows[prompt_column]
+        ]
+        settings = [model, sampling.to_dict(), system_prompt]
+        self.spec = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]
+
+    def run(
+        self, engine: str, out: Path, progress: Callable[[int, int], None]
+    ) -> tuple[int, int]:
+        """Sample what `out` lacks, append it, and say how many prompts were sampled and kept."""
+        before = read_rows(out)
+        foreign = [row for row in before if row.get("spec") != self.spec]
+        if foreign:
+            raise UsageError(
+                f"{out} holds completions made with another model or other settings; "
+                "choose another --out"
+            )
+        counts: dict[str, int] = {}
+        for row in before:
+            counts[row["hash"]] = counts.get(row["hash"], 0) + 1
+        done = {
+            index
+            for index, prompt in enumerate(self.prompts)
+            if counts.get(problem_hash(prompt), 0) >= self.sampling.n
+        }
+        kept = len(done)
+        progress(kept, len(self.prompts))
+        if kept == len(self.prompts):
+            return 0, kept
+        with open_engine(engine, self.model, {}, self.plugins) as opened:
+            written = 0
+            for index, completions in sample(opened, self.prompts, self.sampling, done=done):
+                prompt = self.prompts[index]
+                have = counts.get(problem_hash(prompt), 0)
+                for number, completion in list(enumerate(completions))[have:]:
+                    append_row(
+                        out,
+                        {
+                            **self.rows[index],
+                            "prompt": prompt,
+                            "completion": str(completion),
+                            "sample": number,
+                            "tokens": completion.tokens,
+                            "finish_reason": "length" if completion.truncated else "stop",
+                            "hash": problem_hash(prompt),
+                            "model": self.model,
+                            "spec": self.spec,
+                        },
+                    )
+                written += 1
+                progress(kept + written, len(self.prompts))
+        return written, kept

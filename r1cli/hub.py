@@ -1,0 +1,41 @@
+"""Whether the model hub answers, asked once and briefly, so that offline is said at once.
+
+The hub's own client retries for minutes when there is no network; a run that needs something it
+does not have locally should stop in seconds instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+from urllib.parse import urlsplit
+
+from r1cli.errors import ProviderError
+
+SECONDS = 3.0
+
+
+def ensure_reachable(what: str, instead: str) -> None:
+    """Raise ProviderError unless the hub can be connected to.
+
+    `what` is needed from it ("dataset openai/gsm8k"); `instead` says what works without it.
+    """
+    problem = _problem(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    if problem:
+        raise ProviderError(f"{what} is not on this machine and {problem}; {instead}")
+
+
+@functools.lru_cache
+def _problem(endpoint: str) -> str:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return "HF_HUB_OFFLINE is set"
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return ""  # behind a proxy a direct connection says nothing
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=SECONDS).close()
+    except OSError as error:
+        return f"the hub {parts.hostname} cannot be reached ({error})"
+    return ""

@@ -1,0 +1,148 @@
+"""Find the plugins, load each behind a boundary, and remember what happened to it.
+
+pluggy alone does not give this: `load_setuptools_entrypoints` stops at the first import error and
+`register` is not atomic. So each entry point is loaded by itself, its registrations are staged,
+and all of them are dropped if one fails: a broken plugin costs only itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from r1cli import hookspecs
+from r1cli.errors import PluginError
+from r1cli.registry import KINDS, NAME, Entry, Registry
+
+GROUP = "r1cli.plugins"
+COMMANDS = "r1cli.commands"
+DISTRIBUTION = "r1cli"
+SLOW_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Plugin:
+    """What is known of one plugin, broken or not."""
+
+    name: str
+    version: str
+    builtin: bool
+    seconds: float = 0.0
+    offers: dict[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
+    detail: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+class Plugins:
+    """The loaded plugins and their registries. Built once per command and passed down."""
+
+    def __init__(self, points: Iterable[EntryPoint]) -> None:
+        self.loaded: list[Plugin] = []
+        self.registries = {kind: Registry(kind) for kind in KINDS}
+        self.manager = pluggy.PluginManager("r1cli")
+        self.manager.add_hookspecs(hookspecs)
+        for point in sorted(points, key=lambda p: (not _builtin(p), _name(p))):
+            self.loaded.append(self._load(point))
+        broken = [plugin.name for plugin in self.loaded if plugin.problem]
+        if broken:
+            hint = f" (a plugin that failed to load may provide it: {', '.join(broken)})"
+            for registry in self.registries.values():
+                registry.hint = hint
+
+    def __getitem__(self, kind: str) -> Registry:
+        return self.registries[kind]
+
+    def emit(self, event: str, **values: Any) -> None:
+        """Tell every listener of an event. Observers are not allowed to end a run."""
+        for impl in getattr(self.manager.hook, event).get_hookimpls():
+            try:
+                impl.function(**{name: values[name] for name in impl.argnames})
+            except Exception:
+                log.exception("plugin %r failed in %s", impl.plugin_name, event)
+
+    def _load(self, point: EntryPoint) -> Plugin:
+        plugin = Plugin(_name(point), point.dist.version if point.dist else "?", _builtin(point))
+        started = time.perf_counter()
+        try:
+            staged = self._stage(point, plugin)
+        # SystemExit too: a plugin that leaves at import must not take the program with it.
+        except (Exception, SystemExit) as error:
+            if self.manager.has_plugin(plugin.name):
+                self.manager.unregister(name=plugin.name)
+            plugin.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            plugin.detail = traceback.format_exc()
+            staged = []
+        for entry in staged:
+            self.registries[entry.kind].add(entry)
+            plugin.offers.setdefault(entry.kind, []).append(entry.name)
+        plugin.seconds = time.perf_counter() - started
+        if plugin.seconds > SLOW_SECONDS:
+            plugin.warnings.append(
+                f"took {plugin.seconds:.1f} s to import; import heavy packages inside functions"
+            )
+        return plugin
+
+    def _stage(self, point: EntryPoint, plugin: Plugin) -> list[Entry]:
+        """Import the plugin and collect what it registers, without touching the registries."""
+        self.manager.register(point.load(), name=plugin.name)
+        staged: list[Entry] = []
+        for kind in KINDS:
+            for impl in getattr(self.manager.hook, f"register_{kind}").get_hookimpls():
+                if impl.plugin_name == plugin.name:
+                    impl.function(_register(kind, plugin, staged))
+        for impl in self._unknown_hooks(plugin.name):
+            plugin.warnings.append(f"implements {impl!r}, which this r1cli does not have")
+        return staged
+
+    def _unknown_hooks(self, name: str) -> list[str]:
+        callers = self.manager.get_hookcallers(self.manager.get_plugin(name)) or []
+        return [caller.name for caller in callers if not caller.has_spec()]
+
+
+def _register(kind: str, plugin: Plugin, staged: list[Entry]) -> hookspecs.Register:
+    def register(name: str, target: Any, *, help: str = "") -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise PluginError(f"{kind[:-1]} name {name!r} does not match {NAME.pattern}")
+        if isinstance(target, str) and ":" not in target:
+            raise PluginError(f"target {target!r} of {name!r} is not 'module:attr'")
+        if any(entry.kind == kind and entry.name == name for entry in staged):
+            raise PluginError(f"{kind[:-1]} {name!r} is registered twice")
+        staged.append(Entry(kind, name, target, help, plugin.name, plugin.builtin))
+
+    return register
+
+
+def _builtin(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == DISTRIBUTION
+
+
+def _name(point: EntryPoint) -> str:
+    """A distribution's name is unique in an environment; the built-ins share one, so not theirs."""
+    return point.name if _builtin(point) or point.dist is None else point.dist.name
+
+
+def builtin_plugins() -> Plugins:
+    """The plugins of this distribution alone: enough for every built-in name."""
+    return Plugins(point for point in entry_points(group=GROUP) if _builtin(point))
+
+
+def load_plugins() -> Plugins:
+    """Every installed plugin that `R1_PLUGINS` allows: unset all, empty none, `a,b` those two."""
+    chosen = os.environ.get("R1_PLUGINS")
+    allowed = None if chosen is None else {name.strip() for name in chosen.split(",")}
+    return Plugins(
+        point
+        for point in entry_points(group=GROUP)
+        if allowed is None or _builtin(point) or _name(point) in allowed
+    )

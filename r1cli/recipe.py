@@ -1,0 +1,251 @@
+"""A recipe: the YAML that defines a run. Its shape, where recipes are found, how one is read.
+
+Reading checks the shape: every key, type and range, with the dotted key, its file and line, and
+the nearest valid name. What the names mean is checked in `check.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from r1cli import source
+from r1cli.errors import UsageError
+from r1cli.source import Source
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Component(Strict):
+    """A registered thing by name, with its keyword arguments."""
+
+    name: str
+    args: dict[str, Any] = {}
+
+
+class Model(Component):
+    """`name` is a hub id, a local directory, or a registered model source."""
+
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    chat_template: str | None = None
+
+
+class MixtureItem(Component):
+    """`weight` keeps that share of the dataset, chosen by the mixture's seed."""
+
+    columns: dict[str, str] = {}
+    weight: float = Field(1.0, gt=0, le=1)
+
+
+class Dataset(Strict):
+    """One dataset by name, or a mixture of several. `columns` maps wanted names to present ones."""
+
+    name: str | None = None
+    args: dict[str, Any] = {}
+    columns: dict[str, str] = {}
+    mixture: list[MixtureItem] = []
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if (self.name is None) == (not self.mixture):
+            raise ValueError("give either name or mixture")
+        return self
+
+    @property
+    def items(self) -> list[MixtureItem]:
+        """The datasets that make up the rows, one or several."""
+        if self.mixture:
+            return self.mixture
+        assert self.name is not None
+        return [MixtureItem(name=self.name, args=self.args, columns=self.columns)]
+
+
+class RewardTerm(Component):
+    weight: float = 1.0
+
+
+class Trainer(Strict):
+    """`args` go to the trainer's own config class under their own names (TRL's, for sft and grpo)."""
+
+    name: str | None = None
+    args: dict[str, Any] = {}
+
+
+class Batch(Strict):
+    """What one optimizer step learns from; micro-batch and accumulation are derived from it."""
+
+    prompts_per_step: int | None = Field(None, ge=1)
+    group_size: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(None, ge=1)
+
+
+class Launch(Component):
+    name: str = "local"
+    accelerator: str = "single"
+    processes: int = Field(1, ge=1)
+
+
+class BenchmarkRun(Component):
+    """`args` override the benchmark's sampling; `limit` takes the first problems only."""
+
+    limit: int | None = Field(None, ge=1)
+    data: str | None = None
+
+
+class Recipe(Strict):
+    """Everything a training run is defined by."""
+
+    name: str | None = None
+    seed: int = Field(0, ge=0)
+    model: Model
+    dataset: Dataset
+    system_prompt: str | None = None
+    rewards: list[RewardTerm] = []
+    max_failures: int = Field(0, ge=0)
+    trainer: Trainer
+    batch: Batch = Batch()
+    launch: Launch = Launch()
+    callbacks: list[Component] = [Component(name="console")]
+    benchmarks: list[BenchmarkRun] = []
+    _source: Source | None = PrivateAttr(default=None)
+
+    def where(self, *key: str | int) -> str:
+        """A key for an error message: `rewards.0.name (grpo.yaml:14)`."""
+        dotted = ".".join(map(str, key))
+        return f"{dotted} ({self._source.at(key)})" if self._source else dotted
+
+
+class Stage(Strict):
+    """One stage of a pipeline: a recipe, and what is different in it here."""
+
+    recipe: str
+    set: dict[str, Any] = {}
+
+
+class Pipeline(Strict):
+    """Several recipes in a row; each but the first starts from the checkpoint before it."""
+
+    name: str | None = None
+    seed: int = Field(0, ge=0)
+    stages: list[Stage] = Field(min_length=1)
+    benchmarks: list[BenchmarkRun] = []
+
+
+Shape = TypeVar("Shape", Recipe, Pipeline)
+
+
+def recipes_folder() -> Path:
+    """The shipped recipes: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).parent
+    inside = here / "recipes"
+    return inside if inside.is_dir() else here.parent / "recipes"
+
+
+def shipped() -> dict[str, Path]:
+    """Name to path of every shipped recipe: `tiny/grpo`."""
+    folder = recipes_folder()
+    return {
+        path.relative_to(folder).with_suffix("").as_posix(): path
+        for path in sorted(folder.rglob("*.yaml"))
+        if path.relative_to(folder).parts[0] != "accelerate"
+    }
+
+
+def find(name: str, beside: Path | None = None) -> Path:
+    """The file of a recipe: a path, a path beside another recipe, or a shipped name."""
+    near = [beside.parent / name, beside.parent / f"{name}.yaml"] if beside else []
+    for path in (*near, Path(name)):
+        if path.is_file():
+            return path
+    known = shipped()
+    if name.removesuffix(".yaml") in known:
+        return known[name.removesuffix(".yaml")]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "see: r1 recipe list"
+    raise UsageError(f"no recipe {name!r}: no such file and no shipped recipe; {hint}")
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The training recipe called `name`, with `dotted.key=value` overrides applied."""
+    return _read(Recipe, find(name), overrides)
+
+
+def load_pipeline(name: str, overrides: Sequence[str] = ()) -> Pipeline:
+    return _read(Pipeline, find(name), overrides)
+
+
+def is_pipeline(path: Path) -> bool:
+    data = source.read(path).data
+    return isinstance(data, dict) and "stages" in data
+
+
+def _read(shape: type[Shape], path: Path, overrides: Sequence[str]) -> Shape:
+    text = source.read(path)
+    if not isinstance(text.data, dict):
+        raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, trainer")
+    for assignment in overrides:
+        text.override(assignment)
+    recipe = validate(shape, text)
+    if not recipe.name:
+        recipe = recipe.model_copy(update={"name": _default_name(path)})
+    if isinstance(recipe, Recipe):
+        recipe._source = text
+    return recipe
+
+
+def _default_name(path: Path) -> str:
+    folder = path.resolve().parent.name
+    return f"{folder}-{path.stem}" if folder else path.stem
+
+
+def validate(shape: type[Shape], text: Source) -> Shape:
+    """The data as a recipe, or an error that names the first wrong key."""
+    try:
+        return shape.model_validate(text.data)
+    except ValidationError as error:
+        problems = [_explain(shape, text, problem) for problem in error.errors()]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UsageError(problems[0] + more) from error
+
+
+def _explain(shape: type[BaseModel], text: Source, problem: Any) -> str:
+    key = tuple(problem["loc"])
+    dotted = ".".join(map(str, key)) or "the recipe"
+    if problem["type"] == "extra_forbidden":
+        known = _fields(shape, key[:-1])
+        near = difflib.get_close_matches(str(key[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        if isinstance(text.data, dict) and "stages" in text.data and shape is Recipe:
+            hint = "this is a pipeline; run it with: r1 pipeline --recipe ..."
+        return f"unknown key {dotted!r} at {text.at(key)}; {hint}"
+    if problem["type"] == "missing":
+        return f"missing key {dotted!r} in {text.at(key[:-1])}"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    value = problem["input"]
+    given = f" = {value!r}" if isinstance(value, (str, int, float, bool)) or value is None else ""
+    return f"{dotted}{given} at {text.at(key)}: {message}"
+
+
+def _fields(shape: Any, key: tuple[str | int, ...]) -> list[str]:
+    """The keys that the model at `key` inside `shape` has."""
+    for part in key:
+        if isinstance(part, int):
+            continue
+        shape = shape.model_fields[part].annotation
+        shape = next((a for a in getattr(shape, "__args__", ()) if isinstance(a, type)), shape)
+    return list(getattr(shape, "model_fields", {}))

@@ -1,0 +1,244 @@
+"""One run directory: what was asked for, where it came from, and all that happened.
+
+    recipe.resolved.yaml   the recipe with every default          run.json   provenance and state
+    metrics.jsonl          one row per logged step                log.txt    what was said
+    rollouts/*.parquet     every completion with its rewards      checkpoints/checkpoint-N/
+    eval/*.jsonl           every benchmark sample with its score  model/     the final policy
+
+Files appear whole or not at all: each is written beside its place and renamed, and rows are
+appended by one write each, so a kill leaves no half line behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from r1cli import provenance, source
+from r1cli.errors import ProviderError, UsageError
+from r1cli.recipe import Recipe
+
+RESOLVED = "recipe.resolved.yaml"
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Say a full or unwritable disk in one line instead of a traceback."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ProviderError(
+                f"no space left while writing {path}; free some and run the same command again: "
+                "it goes on from the last checkpoint"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file in one step: a reader or a crash sees the old text or the new, whole."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with beside.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Append one JSON line by a single write."""
+    line = (json.dumps(row, ensure_ascii=False, default=str) + "\n").encode()
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            size = os.fstat(handle).st_size
+            if os.write(handle, line) != len(line):
+                os.ftruncate(handle, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        finally:
+            os.close(handle)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file of ours; a torn last line, if a machine died, is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
+
+
+class Run:
+    """A run directory, held by one process at a time."""
+
+    def __init__(self, directory: Path, recipe: Recipe) -> None:
+        self.directory, self.recipe = directory, recipe
+        self.emit: Callable[..., None] = lambda event, **values: None
+        self._lock: Any = None
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.directory / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Where the final policy is saved."""
+        return self.directory / "model"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """run.json: provenance, `status` and what the stages recorded."""
+        path = self.directory / "run.json"
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path} is not a run's state: {error}") from error
+        return dict(state)
+
+    def record(self, **values: Any) -> None:
+        """Merge values into run.json."""
+        text = json.dumps({**self.state, **values}, indent=2, default=str)
+        write_atomic(self.directory / "run.json", text + "\n")
+
+    def log_metrics(self, row: dict[str, Any]) -> None:
+        append_row(self.directory / "metrics.jsonl", row)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return read_rows(self.directory / "metrics.jsonl")
+
+    def forget_after(self, step: int) -> None:
+        """Drop metric rows past `step`: the run goes on from there and logs them again."""
+        path = self.directory / "metrics.jsonl"
+        if path.exists():
+            kept = [row for row in read_rows(path) if row.get("step", 0) <= step]
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in kept]
+            write_atomic(path, "".join(lines))
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint that was written whole: its trainer state is written last."""
+        found = [
+            path
+            for path in self.checkpoints.glob("checkpoint-*")
+            if (path / "trainer_state.json").is_file() and path.name.split("-")[-1].isdigit()
+        ]
+        return max(found, key=lambda path: int(path.name.split("-")[-1]), default=None)
+
+    @property
+    def finished(self) -> bool:
+        return self.state.get("status") == "finished"
+
+    def hold(self) -> None:
+        """Take the directory for this process; the kernel lets go of it when the process ends."""
+        with disk_errors(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.directory / ".lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise UsageError(
+                f"{self.directory} is in use by another r1 process; wait for it or choose --run"
+            ) from None
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def open_run(directory: Path, recipe: Recipe, *, fresh: bool = False, resume: bool = True) -> Run:
+    """The run at `directory`, new or to be gone on with; never one of another recipe.
+
+    `fresh` moves an existing run aside, keeping it. `resume=False` leaves the files untouched (for
+    the other ranks of a launch).
+    """
+    if fresh and directory.exists():
+        aside = directory.with_name(f"{directory.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        directory.rename(aside)
+    run = Run(directory, recipe)
+    if not resume:
+        return run
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file, not a run directory; choose another --run")
+    resolved = source.dump(recipe.model_dump(mode="json"))
+    existing = directory / RESOLVED
+    if existing.exists():
+        before = existing.read_text(encoding="utf-8")
+        if before != resolved:
+            raise UsageError(
+                f"{directory} was made by a different recipe ({difference(before, resolved)}); "
+                "add --fresh to move it aside, or choose another --run"
+            )
+    elif directory.exists() and any(p.name != ".lock" for p in directory.iterdir()):
+        raise UsageError(f"{directory} exists and is no r1 run; choose another --run")
+    run.hold()
+    if not existing.exists():
+        write_atomic(existing, resolved)
+        run.record(**provenance.collect(recipe.seed), status="running")
+    return run
+
+
+def difference(before: str, after: str) -> str:
+    """The first keys in which two resolved recipes differ: `trainer.args.beta: 0.0 -> 0.1`."""
+    old, new = (_flat(source.parse(text, "recipe").data) for text in (before, after))
+    changed = [
+        f"{key}: {old.get(key, 'unset')} -> {new.get(key, 'unset')}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return ", ".join(changed[:3]) + more
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    pairs = (
+        data.items()
+        if isinstance(data, dict)
+        else enumerate(data)
+        if isinstance(data, list)
+        else None
+    )
+    if pairs is None:
+        return {prefix: data}
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def list_runs(root: Path) -> list[Run]:
+    """Every run below `root`, newest first, stages of pipelines included."""
+    found = [path.parent for path in root.glob("**/run.json")]
+    found.sort(key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
+    runs = []
+    for directory in found:
+        recipe = source.read(directory / RESOLVED).data
+        runs.append(Run(directory, Recipe.model_validate(recipe)))
+    return runs
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where `path` is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free

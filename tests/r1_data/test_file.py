@@ -1,0 +1,131 @@
+import gzip
+import json
+import logging
+
+import pytest
+
+from r1_data.file import file
+from r1cli import UsageError
+
+ROWS = [{"problem": "1+1", "answer": 2}, {"problem": "\\frac{1}{2}\n+", "answer": 3}]
+JSONL = "".join(json.dumps(row) + "\n" for row in ROWS)
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path, content):
+    content = content.encode() if isinstance(content, str) else content
+    return path.write_bytes(content)
+
+
+def rows(result):
+    return result if isinstance(result, list) else result.to_list()
+
+
+def parquet():
+    from io import BytesIO
+
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    buffer = BytesIO()
+    parquet.write_table(pa.Table.from_pylist(ROWS), buffer)
+    return buffer.getvalue()
+
+
+CSV = 'problem,answer\n1+1,2\n"\\frac{1}{2}\n+",3\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", JSONL),
+        ("a.ndjson", JSONL),
+        ("upper.JSONL", JSONL),
+        ("a.jsonl.gz", gzip.compress(JSONL.encode())),
+        ("bom.jsonl", "\ufeff" + JSONL),
+        ("blank.jsonl", "\n" + JSONL.replace("\n", "\r\n\r\n")),
+        ("unended.jsonl", JSONL.rstrip()),
+        ("a.json", json.dumps(ROWS, indent=1)),
+        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode())),
+        ("a.csv", CSV),
+        ("a.csv.gz", gzip.compress(CSV.encode())),
+        ("a.parquet", parquet()),
+    ],
+)
+def test_every_format_gives_the_same_rows(tmp_path, name, content):
+    write(tmp_path / name, content)
+    assert rows(file(path=name)) == ROWS  # relative to the working directory
+    assert rows(file(path=str(tmp_path / name))) == ROWS
+
+
+def test_format_overrides_the_suffix(tmp_path):
+    write(tmp_path / "data.txt", JSONL)
+    assert file(path="data.txt", format="jsonl") == ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", "x", r"suffix '.txt'; give format, or use one of .jsonl"),
+        ("a", "x", "suffix ''"),
+        ("zero.jsonl", "", "zero.jsonl is empty"),
+        ("blank.jsonl", "\n\n", "blank.jsonl has no rows"),
+        ("cut.jsonl", JSONL + '{"problem": "x', r'line 3 \(\{"problem": "x\) is no row: Untermin'),
+        ("list.jsonl", JSONL + "[1, 2]\n", r"line 3 \(\[1, 2\]\) is no row: it is no JSON object"),
+        ("bytes.jsonl", b'{"a": "\xff"}\n', "line 1 .* can't decode byte 0xff"),
+        ("deep.jsonl", "[" * 100_000, r"line 1 \(\[\[\["),
+        ("none.json", "[]", "none.json has no rows"),
+        ("object.json", '{"data": []}', "is a JSON dict, not a list of objects"),
+        ("lines.json", JSONL, "is not JSON: .*; for one object per line give format: jsonl"),
+        ("items.json", '[{"a": 1}, "x"]', r"item 1 \(x\) is no row"),
+        ("text.jsonl.gz", JSONL, "is not a whole gzip file"),
+        ("cut.jsonl.gz", gzip.compress(JSONL.encode() * 999)[:80], "is not a whole gzip file"),
+        ("text.csv.gz", CSV, "cannot read text.csv.gz"),
+        ("ragged.csv", "a,b\n1,2\n3\n", r"row 3 \(3\): 1 columns instead of 2"),
+        ("twice.csv", "a,a\n1,2\n", "has column 'a' twice"),
+        ("header.csv", "a,b\n", "header.csv has no rows"),
+        ("bytes.csv", b"a,b\n1,\xff\n", "is not UTF-8 text in column 'b'"),
+        ("text.parquet", JSONL, "text.parquet is not a Parquet file"),
+        ("cut.parquet", parquet()[:-9], "cut.parquet is not a Parquet file"),
+    ],
+)
+def test_a_bad_file_is_one_line_that_says_why(tmp_path, name, content, said):
+    write(tmp_path / name, content)
+    with pytest.raises(UsageError, match=said) as error:
+        file(path=name)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_absent_file_and_folder(tmp_path):
+    with pytest.raises(UsageError, match=r"no such file: nope.jsonl \(looked in"):
+        file(path="nope.jsonl")
+    with pytest.raises(UsageError, match="is a folder; name a file in it, or give it to hub as id"):
+        file(path=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "first"),
+    [
+        ("a.jsonl", "oops\n" + JSONL + "[1]\n", "line 1 (oops): Expecting value at character 1"),
+        ("a.json", json.dumps(["oops", *ROWS, 1]), "item 0 (oops): it is no JSON object"),
+        ("a.csv", CSV + "1\n1,2,3\n", "row 4 (1): 1 columns instead of 2"),
+    ],
+)
+def test_skip_leaves_bad_rows_out_and_counts_them(tmp_path, caplog, name, content, first):
+    write(tmp_path / name, content)
+    with caplog.at_level(logging.WARNING):
+        assert rows(file(path=name, on_error="skip")) == ROWS
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{name}: skipped 2 bad rows; the first: {first}"
+    ]
+
+
+def test_nothing_left_after_skipping_is_an_error(tmp_path):
+    write(tmp_path / "a.jsonl", "oops\n")
+    with pytest.raises(UsageError, match="has no rows after 1 bad ones were skipped"):
+        file(path="a.jsonl", on_error="skip")
