@@ -165,6 +165,7 @@ def timed(
                 taken[-1] |= {
                     "accuracy": logs["rewards/accuracy/mean"],
                     "tokens": logs["completions/mean_length"],
+                    "rows kept": logs.get("frac_rows_with_gradient", 1.0),
                 }
             self.began = time.process_time()  # logging is the benchmark's, not the step's
 
@@ -190,7 +191,7 @@ def report(seen: dict[str, list[dict[str, float]]]) -> None:
         name: {key: sum(step[key] for step in steps) / len(steps) for key in steps[0]}
         for name, steps in seen.items()
     }
-    columns = [*COLUMNS, "accuracy", "tokens"]
+    columns = [*COLUMNS, "accuracy", "tokens", "rows kept"]
     print(f"CPU seconds per step of 256 completions, mean of {len(seen['r1'])} steps")
     print(f"{'':26}" + "".join(f"{column:>10}" for column in columns) + "  total / r1")
     for name, row in mean.items():

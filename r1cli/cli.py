@@ -8,52 +8,58 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from r1cli import __version__
 from r1cli.commands import doctor, evaluate, generate, pipeline, plugins, recipe, runs, train
-from r1cli.errors import R1Error
+from r1cli.errors import R1Error, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class PluginCommand(TyperCommand):
     """Stands in for a plugin's Typer app until it is run, so that `--help` imports no plugin."""
 
-    def __init__(self, entry_point: Any) -> None:
-        summary = entry_point.dist.metadata["Summary"] if entry_point.dist else ""
-        super().__init__(name=entry_point.name, help=summary or f"From {entry_point.value}.")
-        self.entry_point = entry_point
+    def __init__(self, name: str, offers: list[EntryPoint]) -> None:
+        summaries = [point.dist.metadata["Summary"] for point in offers if point.dist]
+        super().__init__(name=name, help=summaries[0] or f"From {offers[0].value}.")
+        self.offers = {point.dist.name: point for point in offers if point.dist}
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        if len(self.offers) > 1:
+            raise UsageError(
+                f"command {self.name!r} is offered by {' and '.join(sorted(self.offers))}; "
+                "say in R1_PLUGINS which plugins to use"
+            )
+        [(plugin, point)] = self.offers.items()
         try:
-            app = self.entry_point.load()
-            command = typer.main.get_command(app)
+            command = typer.main.get_command(point.load())
         # SystemExit too: a plugin's command that leaves at import must end in one line.
         except (Exception, SystemExit) as error:
             raise R1Error(
-                f"command {self.name!r} of plugin {self.entry_point.dist.name!r} could not be "
-                f"loaded: {type(error).__name__}: {error}"
+                f"command {self.name!r} of plugin {plugin!r} could not be loaded: "
+                f"{type(error).__name__}: {error}"
             ) from error
         return command.make_context(info_name, args, parent=parent, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        return ctx.command.invoke(ctx)
 
 
 class CommandGroup(TyperGroup):
     """The built-in commands, then those of plugins; user errors become one line and a code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *sorted(_plugin_commands())]
+        own = super().list_commands(ctx)
+        return [*own, *sorted(_plugin_commands().keys() - set(own))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
-        point = _plugin_commands().get(cmd_name)
-        return PluginCommand(point) if point else None
+        offers = _plugin_commands().get(cmd_name)
+        return PluginCommand(cmd_name, offers) if offers else None
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -71,12 +77,13 @@ class CommandGroup(TyperGroup):
             raise typer.Exit(0) from None
 
 
-def _plugin_commands() -> dict[str, Any]:
-    from importlib.metadata import entry_points
+def _plugin_commands() -> dict[str, list[EntryPoint]]:
+    from r1cli.plugins import COMMANDS, installed
 
-    from r1cli.plugins import COMMANDS
-
-    return {point.name: point for point in entry_points(group=COMMANDS)}
+    offers: dict[str, list[EntryPoint]] = {}
+    for point in installed(COMMANDS):
+        offers.setdefault(point.name, []).append(point)
+    return offers
 
 
 app = typer.Typer(

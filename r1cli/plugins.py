@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import textwrap
 import time
 import traceback
 from collections.abc import Iterable
@@ -19,13 +20,14 @@ from typing import Any
 import pluggy
 
 from r1cli import hookspecs
-from r1cli.errors import PluginError
-from r1cli.registry import KINDS, NAME, Entry, Registry
+from r1cli.errors import PluginError, suggest
+from r1cli.registry import KINDS, NAME, TARGET, Entry, Registry
 
 GROUP = "r1cli.plugins"
 COMMANDS = "r1cli.commands"
 DISTRIBUTION = "r1cli"
 SLOW_SECONDS = 0.25
+HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "r1cli_spec")]
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +70,9 @@ class Plugins:
         for impl in getattr(self.manager.hook, event).get_hookimpls():
             try:
                 impl.function(**{name: values[name] for name in impl.argnames})
-            except Exception:
-                log.exception("plugin %r failed in %s", impl.plugin_name, event)
+            except (Exception, SystemExit) as error:
+                what = f"plugin {impl.plugin_name!r} failed in {event}: {_line(error)}"
+                log.error(what, exc_info=True)
 
     def _load(self, point: EntryPoint) -> Plugin:
         plugin = Plugin(_name(point), point.dist.version if point.dist else "?", _builtin(point))
@@ -78,9 +81,7 @@ class Plugins:
             staged = self._stage(point, plugin)
         # SystemExit too: a plugin that leaves at import must not take the program with it.
         except (Exception, SystemExit) as error:
-            if self.manager.has_plugin(plugin.name):
-                self.manager.unregister(name=plugin.name)
-            plugin.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            plugin.problem = _line(error)
             plugin.detail = traceback.format_exc()
             staged = []
         for entry in staged:
@@ -95,26 +96,34 @@ class Plugins:
 
     def _stage(self, point: EntryPoint, plugin: Plugin) -> list[Entry]:
         """Import the plugin and collect what it registers, without touching the registries."""
-        self.manager.register(point.load(), name=plugin.name)
+        if self.manager.has_plugin(plugin.name):
+            raise PluginError(f"entry point {point.name!r} is its second; one plugin has one")
+        module = point.load()
+        try:
+            self.manager.register(module, name=plugin.name)
+            return self._registrations(plugin)
+        except (Exception, SystemExit):
+            if self.manager.has_plugin(plugin.name):
+                self.manager.unregister(name=plugin.name)
+            raise
+
+    def _registrations(self, plugin: Plugin) -> list[Entry]:
         staged: list[Entry] = []
         for kind in KINDS:
             for impl in getattr(self.manager.hook, f"register_{kind}").get_hookimpls():
                 if impl.plugin_name == plugin.name:
                     impl.function(_register(kind, plugin, staged))
-        for impl in self._unknown_hooks(plugin.name):
-            plugin.warnings.append(f"implements {impl!r}, which this r1cli does not have")
+        callers = self.manager.get_hookcallers(self.manager.get_plugin(plugin.name)) or []
+        for name in [caller.name for caller in callers if not caller.has_spec()]:
+            plugin.warnings.append(f"no hook {name!r} in this r1cli; {suggest(name, HOOKS)}")
         return staged
-
-    def _unknown_hooks(self, name: str) -> list[str]:
-        callers = self.manager.get_hookcallers(self.manager.get_plugin(name)) or []
-        return [caller.name for caller in callers if not caller.has_spec()]
 
 
 def _register(kind: str, plugin: Plugin, staged: list[Entry]) -> hookspecs.Register:
     def register(name: str, target: Any, *, help: str = "") -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise PluginError(f"{kind[:-1]} name {name!r} does not match {NAME.pattern}")
-        if isinstance(target, str) and ":" not in target:
+        if isinstance(target, str) and not TARGET.fullmatch(target):
             raise PluginError(f"target {target!r} of {name!r} is not 'module:attr'")
         if any(entry.kind == kind and entry.name == name for entry in staged):
             raise PluginError(f"{kind[:-1]} {name!r} is registered twice")
@@ -129,7 +138,28 @@ def _builtin(point: EntryPoint) -> bool:
 
 def _name(point: EntryPoint) -> str:
     """A distribution's name is unique in an environment; the built-ins share one, so not theirs."""
-    return point.name if _builtin(point) or point.dist is None else point.dist.name
+    if point.dist is None or _builtin(point):
+        return point.name
+    return point.dist.name or point.name  # a half-removed distribution has no name
+
+
+def _line(error: BaseException) -> str:
+    """An error as one line; pluggy's and importlib's messages may have many."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+
+
+def installed(group: str) -> list[EntryPoint]:
+    """The entry points that `R1_PLUGINS` allows: unset all, empty none, `a,b` those two.
+
+    The built-in plugins are always there.
+    """
+    chosen = os.environ.get("R1_PLUGINS")
+    allowed = None if chosen is None else {name.strip() for name in chosen.split(",")}
+    return [
+        point
+        for point in entry_points(group=group)
+        if allowed is None or _builtin(point) or _name(point) in allowed
+    ]
 
 
 def builtin_plugins() -> Plugins:
@@ -138,11 +168,5 @@ def builtin_plugins() -> Plugins:
 
 
 def load_plugins() -> Plugins:
-    """Every installed plugin that `R1_PLUGINS` allows: unset all, empty none, `a,b` those two."""
-    chosen = os.environ.get("R1_PLUGINS")
-    allowed = None if chosen is None else {name.strip() for name in chosen.split(",")}
-    return Plugins(
-        point
-        for point in entry_points(group=GROUP)
-        if allowed is None or _builtin(point) or _name(point) in allowed
-    )
+    """Every installed plugin that `R1_PLUGINS` allows."""
+    return Plugins(installed(GROUP))

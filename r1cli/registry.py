@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from r1cli.errors import PluginError, UsageError, suggest
+from r1cli.errors import PluginError, R1Error, UsageError, suggest
 
 KINDS = (
     "rewards",
@@ -21,6 +21,7 @@ KINDS = (
 )
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+TARGET = re.compile(r"\w+(\.\w+)*:\w+")
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,23 @@ class Entry:
 
     def load(self) -> Any:
         """The thing itself; importing it is what may fail, and then the plugin is named."""
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise PluginError(
-                f"{self.kind[:-1]} {self.name!r} of plugin {self.plugin!r} "
-                f"could not be loaded from {self.target!r}: {error}"
-            ) from error
+        what = f"{self.kind[:-1]} {self.name!r} of plugin {self.plugin!r}"
+        thing = self.target
+        if isinstance(thing, str):
+            module, _, attribute = thing.partition(":")
+            try:
+                thing = getattr(importlib.import_module(module), attribute)
+            except R1Error:
+                raise
+            # Anything at all may go wrong in a module that is not ours.
+            except (Exception, SystemExit) as error:
+                raise PluginError(
+                    f"{what} could not be loaded from {self.target!r}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        if self.kind != "benchmarks" and not callable(thing):
+            raise PluginError(f"{what} is {thing!r}, which cannot be called")
+        return thing
 
 
 class Registry:
@@ -66,17 +74,13 @@ class Registry:
         self.entries.append(entry)
 
     def names(self) -> list[str]:
-        """The bare names that work, sorted; an ambiguous one appears qualified."""
-        found: dict[str, list[Entry]] = {}
-        for entry in self.entries:
-            found.setdefault(entry.name, []).append(entry)
-        names = []
-        for name, entries in found.items():
-            owner = [entry for entry in entries if entry.builtin]
-            if owner or len(entries) == 1:
-                names.append(name)
-            names += [e.qualified for e in entries if not e.builtin and len(entries) > 1]
-        return sorted(names)
+        """The names that work, sorted; one that is taken or ambiguous appears qualified."""
+        return sorted(self.name_of(entry) for entry in self.entries)
+
+    def name_of(self, entry: Entry) -> str:
+        """The shortest name that means this entry."""
+        alone = sum(other.name == entry.name for other in self.entries) == 1
+        return entry.name if entry.builtin or alone else entry.qualified
 
     def __contains__(self, name: str) -> bool:
         return any(name in (entry.name, entry.qualified) for entry in self.entries)

@@ -7,9 +7,11 @@ give, and their annotations and defaults are what is checked, before any model i
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
@@ -102,21 +104,37 @@ def _collects(function: Callable[..., Any]) -> bool:
 def _converted(
     function: Callable[..., Any], values: dict[str, Any], *, what: str, where: str
 ) -> dict[str, Any]:
-    hints = get_type_hints(function)
     known = parameters(function)
-    fields: dict[str, Any] = {name: (hints.get(name, Any), ...) for name in values if name in known}
-    shape = create_model(
-        "Arguments",
-        __config__=ConfigDict(extra="allow", arbitrary_types_allowed=True, strict=False),
-        **fields,
-    )
+    converted = dict(values)
+    for name in [name for name in values if name in known]:
+        # A model of one field: a field may be called anything here, `schema` and `_x` included.
+        shape = create_model(
+            "Argument",
+            __config__=ConfigDict(arbitrary_types_allowed=True),
+            value=(_hint(function, known[name]), ...),
+        )
+        try:
+            converted[name] = shape.model_validate({"value": values[name]}).value  # type: ignore[attr-defined]
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = "".join(f"[{part}]" for part in problem["loc"] if isinstance(part, int))
+            message = problem["msg"][:1].lower() + problem["msg"][1:]
+            raise UsageError(
+                f"{what}: argument {name + place!r} = {problem['input']!r}, "
+                f"given at {where}: {message}"
+            ) from error
+    return converted
+
+
+def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The annotation as a type; Any where it names what only a type checker imports."""
+    if parameter.annotation is parameter.empty:
+        return Any
+    while isinstance(function, functools.partial):
+        function = function.func
+    scope = getattr(function, "__globals__", None) or vars(inspect.getmodule(function))
+    holder = SimpleNamespace(__annotations__={"hint": parameter.annotation})
     try:
-        checked = shape.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = ".".join(map(str, problem["loc"]))
-        message = problem["msg"][:1].lower() + problem["msg"][1:]
-        raise UsageError(
-            f"{what}: argument {name!r} = {problem['input']!r}, given at {where}: {message}"
-        ) from error
-    return {name: getattr(checked, name) for name in values}
+        return get_type_hints(holder, scope)["hint"]
+    except NameError:
+        return Any

@@ -1,10 +1,10 @@
 """Benchmarks of the R1 line of work: what is asked, how it is sampled, which reward scores it."""
 
-from r1cli import hookimpl
+from r1cli import Register, hookimpl
 
 
 @hookimpl
-def register_benchmarks(register):
+def register_benchmarks(register: Register) -> None:
     for name, help in (
         ("aime24", "AIME 2024: 30 competition problems, 64 answers each"),
         ("aime25", "AIME 2025: 30 competition problems, 64 answers each"),

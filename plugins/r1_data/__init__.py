@@ -1,10 +1,10 @@
 """Where rows come from: a procedural task, a file, the hub."""
 
-from r1cli import hookimpl
+from r1cli import Register, hookimpl
 
 
 @hookimpl
-def register_datasets(register):
+def register_datasets(register: Register) -> None:
     register(
         "countdown",
         "r1_data.countdown:countdown",

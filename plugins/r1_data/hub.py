@@ -59,6 +59,7 @@ def _load(path: str, given: dict[str, Any]) -> Dataset:
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
     from httpx import HTTPError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         if any((Path(path) / name).exists() for name in ("state.json", "dataset_dict.json")):
@@ -71,9 +72,16 @@ def _load(path: str, given: dict[str, Any]) -> Dataset:
             f"{_line(error)} Check the id and revision; for a gated dataset accept its terms on "
             "the hub and log in with: hf auth login"
         ) from error
-    except (ConnectionError, HTTPError) as error:
-        raise ProviderError(f"the hub failed for dataset {path}: {_line(error)}") from error
     except Exception as error:  # a reader for each file type, each with errors of its own
+        chain = _chain(error)
+        # `datasets` reports a hub that fails as a local folder that is not there.
+        if isinstance(error, HTTPError) or any(
+            isinstance(one, (ConnectionError, LocalEntryNotFoundError)) for one in chain
+        ):
+            raise ProviderError(
+                f"the hub failed for dataset {path}: {_line(chain[-1])}; try again later, or "
+                + INSTEAD
+            ) from error
         cause = error.__cause__ or error
         raise UsageError(f"dataset {path!r} cannot be loaded: {_line(cause)}") from error
 
@@ -116,6 +124,14 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         config.HF_HUB_OFFLINE = before
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what led to it, the first cause last."""
+    chain = [error]
+    while before := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(before)
+    return chain
 
 
 def _line(error: BaseException) -> str:

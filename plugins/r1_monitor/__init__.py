@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from r1cli import Register, Run, hookimpl
+from r1cli import Register, hookimpl
+
+if TYPE_CHECKING:
+    from r1cli import Run
 
 
 @hookimpl
 def register_callbacks(register: Register) -> None:
     register("console", "r1_monitor.console:console", help="live progress, rewards, length, ETA")
+
+
+@hookimpl
+def run_finished(run: Run, error: BaseException | None) -> None:
+    """Give the terminal back, then write the run's report.html."""
+    from r1_monitor import console, report
+
+    console.close(run)
+    report.write_run(run, error)
+
+
+@hookimpl
+def pipeline_finished(runs: list[Run], directory: Path) -> None:
+    """Write the pipeline's report.html, and draw its curves on the terminal."""
+    from r1_monitor import picture, report
+
+    report.write_pipeline(runs, directory)
+    picture.show(runs)

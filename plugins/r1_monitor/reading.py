@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 COMPONENT = re.compile(r"rewards/(?P<name>.+)/mean")
@@ -90,8 +91,9 @@ def _items(logs: Mapping[str, Any], wanted: Mapping[str, tuple[str, str]]) -> li
 def sparkline(values: Iterable[float], width: int = 24) -> str:
     """The course of the values in one line of block characters, averaged down to `width`."""
     kept = [value for value in values if math.isfinite(value)]
-    size = max(1, math.ceil(len(kept) / width))
-    means = [sum(part) / len(part) for part in (kept[i : i + size] for i in range(0, len(kept), size))]
+    bins = min(width, len(kept))
+    edges = [number * len(kept) // bins for number in range(bins + 1)] if bins else []
+    means = [sum(kept[low:high]) / (high - low) for low, high in pairwise(edges)]
     if not means:
         return ""
     low, span = min(means), max(means) - min(means)

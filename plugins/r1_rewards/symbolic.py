@@ -11,14 +11,19 @@ from functools import lru_cache
 from typing import Any
 
 MAX_CHARS = 1_000  # of an answer that is parsed
-MAX_DEPTH = 30  # of nested brackets: the parser recurses
+MAX_DEPTH = 24  # of nested brackets, where one that belongs to no command counts three times:
+# the parser backtracks, and its time doubles with each
+MAX_BARS = 8  # of absolute values, for the same reason
 MAX_BITS = 50_000  # of an integer that a power may build: 10^10000 passes, 9^9^9 does not
 MAX_FACTORIAL = 2_000
+MAX_TERMS = 1_000  # of a sum or product with numbers as bounds
+MAX_EXPANSION = 200  # the exponent of a bracket with variables, which simplifying may multiply out
 SECONDS = 5  # per parse and per comparison, on the main thread, where a clock exists
 
 _SCIENTIFIC = re.compile(r"(?<=\d)[eE]([-+]?\d{1,3})(?![\d.])", re.ASCII)
 _POWER_IN_PARENTHESES = re.compile(r"\^\s*\(([^()]*)\)")
-_EAGER = re.compile(r"\\d?t?binom\s*\{?\s*\d{4,}|\d{4,}\s*\\choose|\d{4,}.{0,3}[CP]_", re.ASCII)
+_BRACKET = re.compile(r"(?P<command>(?:\\[A-Za-z]+|[}\]^_])\s*\{)|[({\[]|(?P<close>[)}\]])")
+_EAGER = re.compile(r"\\Gamma\s*[({]*\s*\d{4,}|\\d?t?binom\s*\{?\s*\d{4,}|\d{4,}\s*\\choose|\d{4,}.{0,3}[CP]_", re.ASCII)
 
 
 def readable(text: str) -> bool:
@@ -28,7 +33,9 @@ def readable(text: str) -> bool:
 def equal(gold: str, answer: str, float_tolerance: float, strict: bool) -> bool:
     """Whether math-verify holds `answer` equal to `gold`; False where it cannot tell."""
     expected, given = _parsed(gold), _parsed(answer)
-    if expected is None or given is None or _hedges(expected, given):
+    if expected is None or given is None:
+        return False
+    if _too_large(expected) or _too_large(given) or _hedges(expected, given):
         return False
     if (close := _decimals_close(expected, given, float_tolerance)) is not None:
         return close
@@ -51,8 +58,10 @@ def equal(gold: str, answer: str, float_tolerance: float, strict: bool) -> bool:
 
 @lru_cache(maxsize=16384)
 def _parsed(text: str) -> Any:
-    """The SymPy object that `text` means; None when it means none or is too large to compute."""
-    if not text or len(text) > MAX_CHARS or _depth(text) > MAX_DEPTH or _EAGER.search(text):
+    """The SymPy object that `text` means, unevaluated; None when it means none."""
+    if not text or len(text) > MAX_CHARS or _EAGER.search(text):
+        return None
+    if _depth(text) > MAX_DEPTH or text.count("|") > MAX_BARS:
         return None
     from latex2sympy2_extended import NormalizationConfig
     from math_verify import LatexExtractionConfig, parse
@@ -65,7 +74,7 @@ def _parsed(text: str) -> Any:
     found = parse(
         rf"\boxed{{{text}}}", [config], fallback_mode="no_fallback", parsing_timeout=_seconds()
     )
-    return found[0] if found and not _too_large(found[0]) else None
+    return found[0] if found else None
 
 
 def _seconds() -> int | None:
@@ -75,24 +84,46 @@ def _seconds() -> int | None:
 
 def _depth(text: str) -> int:
     depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
+    opened: list[int] = []
+    for match in _BRACKET.finditer(text):
+        if match["close"]:
+            depth -= opened.pop() if opened else 0
+        else:
+            opened.append(1 if match["command"] else 3)
+            depth += opened[-1]
+            deepest = max(deepest, depth)
     return deepest
 
 
 def _too_large(expression: Any) -> bool:
-    """Whether evaluating would build an integer that fills the memory. The parse is lazy."""
+    """Whether evaluating could fill the memory or take minutes. The parse itself is lazy."""
     import sympy
 
-    if not isinstance(expression, (sympy.Basic, sympy.MatrixBase)):
+    if not isinstance(expression, sympy.Basic | sympy.MatrixBase):
         return True
-    for part in sympy.preorder_traversal(expression):
-        if isinstance(part, sympy.factorial):
-            if part.args[0].is_number and _magnitude(part.args[0]) > math.log2(MAX_FACTORIAL):
-                return True
-        elif isinstance(part, sympy.Pow) and not part.free_symbols and _magnitude(part) > MAX_BITS:
-            return True
+    return any(_part_too_large(part) for part in sympy.preorder_traversal(expression))
+
+
+def _part_too_large(part: Any) -> bool:
+    import sympy
+
+    if isinstance(part, sympy.Integral):
+        return True  # an integral is a question, not an answer
+    if isinstance(part, sympy.Sum | sympy.Product):
+        bounds = [bound for limit in part.limits for bound in limit[1:] if bound.is_number]
+        return any(_magnitude(bound) > math.log2(MAX_TERMS) for bound in bounds if bound.is_finite)
+    if isinstance(part, sympy.factorial | sympy.factorial2 | sympy.binomial | sympy.gamma):
+        numbers = [argument for argument in part.args if argument.is_number]
+        return any(_magnitude(argument) > math.log2(MAX_FACTORIAL) for argument in numbers)
+    if isinstance(part, sympy.Pow | sympy.MatPow):
+        base, exponent = part.args
+        if not part.free_symbols and not isinstance(part, sympy.MatPow):
+            return _magnitude(part) > MAX_BITS
+        return (
+            exponent.is_number
+            and not base.is_Symbol
+            and _magnitude(exponent) > math.log2(MAX_EXPANSION)
+        )
     return False
 
 

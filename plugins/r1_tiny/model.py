@@ -20,7 +20,7 @@ SIZES = {
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
     "head_dim": 32,
-    "intermediate_size": 256,
+    "intermediate_size": 192,
     "max_position_embeddings": 512,
     "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0},
     "tie_word_embeddings": True,

@@ -7,9 +7,9 @@ sampled with a temperature and perhaps a filter, each ending at its own length. 
 * the cache grows in place, where `DynamicCache` copies itself for every token;
 * completions that have ended leave the batch.
 
-The filters are transformers' own classes, in transformers' order. The random numbers belong to a
-completion and its position, so a seed gives the same tokens however the batch shrinks. They are
-other tokens than `generate` would draw from that seed, from the same distribution.
+The filters are transformers' own, in its order. Random numbers belong to a completion and its
+position, so a seed gives the same tokens however the batch shrinks: not those that `generate` would
+draw from that seed, but others of the same distribution.
 """
 
 from __future__ import annotations
@@ -64,53 +64,43 @@ def unfit(model: PreTrainedModel) -> str | None:
 def sample(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], draw: Draw, *, pad_token_id: int
 ) -> list[list[int]]:
-    """Return one completion per prompt, up to and with its EOS; equal prompts share their reading.
+    """Return one completion per prompt, with its EOS where it reaches one.
 
-    The rows of every tensor below are the completions still being written, (B,) at first; `rows`
-    holds their places in `prompts`.
+    The rows of a tensor are the completions still being written; `rows` holds their places.
     """
     import torch
 
     with torch.inference_mode():
-        choose = chooser(draw)
-        device = model.device
+        choose, device = chooser(draw), model.device
         distinct = list(dict.fromkeys(map(tuple, prompts)))
         place = {prompt: i for i, prompt in enumerate(distinct)}
         owner = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=device)
         width = max(map(len, distinct))
         ids, mask = _left_pad(distinct, width, draw.max_new_tokens, pad_token_id, device)
-
         scores, cache = _read(model, ids, None if mask is None else mask[:, :width])
         scores, cache = scores[owner], roomy(cache, owner)
         mask = None if mask is None else mask[owner]
-        lengths = torch.tensor([len(prompt) for prompt in distinct], device=device)[owner]
-
         ends = torch.tensor(draw.eos_token_ids, device=device)
         rows = torch.arange(len(owner), device=device)
-        ended = torch.zeros_like(rows, dtype=torch.bool)
-        shape = (len(owner), draw.max_new_tokens)
-        written = torch.full(shape, pad_token_id, device=device)
         # One number per completion and position; float64 so that no token is too rare to be drawn.
+        shape = (len(rows), draw.max_new_tokens)
         chance = torch.rand(shape, dtype=torch.float64, device=device)
+        written = torch.full(shape, pad_token_id, device=device)
 
         for step in range(draw.max_new_tokens):
             tokens = choose(scores, chance[rows, step])
             written[rows, step] = tokens
-            ended |= torch.isin(tokens, ends)
+            ended = torch.isin(tokens, ends) if step == 0 else ended | torch.isin(tokens, ends)
             over = int(ended.sum())
             if over == len(rows) or step + 1 == draw.max_new_tokens:
                 break
             if over >= COMPACT * len(rows):
                 keep = (~ended).nonzero().squeeze(1)
                 cache.batch_select_indices(keep)
-                rows, tokens, lengths, ended = rows[keep], tokens[keep], lengths[keep], ended[keep]
+                rows, tokens, ended = rows[keep], tokens[keep], ended[keep]
                 mask = None if mask is None else mask[keep]
-            position: dict[str, Any] = {}
-            if mask is not None:
-                position["attention_mask"] = mask[:, : width + step + 1]
-                position["position_ids"] = (lengths + step).unsqueeze(1)
-            output = model(tokens.unsqueeze(1), past_key_values=cache, use_cache=True, **position)
-            scores = output.logits[:, -1]
+            seen = None if mask is None else mask[:, : width + step + 1]
+            scores, cache = _read(model, tokens.unsqueeze(1), seen, cache)
         return _cut(written, ends)
 
 
@@ -121,9 +111,7 @@ def chooser(draw: Draw) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
 
     if draw.temperature == 0:
         return lambda scores, chance: scores.argmax(-1)
-    filters: list[Any] = []
-    if draw.temperature != 1:
-        filters.append(TemperatureLogitsWarper(draw.temperature))
+    filters: list[Any] = [TemperatureLogitsWarper(draw.temperature)]
     if draw.top_k:
         filters.append(TopKLogitsWarper(draw.top_k))
     if draw.top_p < 1:
@@ -188,19 +176,24 @@ def _left_pad(prompts, width: int, room: int, pad: int, device):
     return ids, (torch.arange(width + room, device=device) >= starts).long()
 
 
-def _read(model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor | None):
-    """Prompts (U, P) -> scores of the next token (U, V) and the filled cache."""
-    position: dict[str, Any] = {}
+def _read(
+    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor | None, cache: Cache | None = None
+) -> tuple[torch.Tensor, Cache]:
+    """Read tokens (B, N) after a cache of T tokens: scores of the next (B, V), the cache of T + N.
+
+    `mask` is (B, T + N). Positions count from a row's first token that is not padding.
+    """
+    place: dict[str, Any] = {}
     if mask is not None:
-        position = {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp_min(0)}
-    output = model(ids, use_cache=True, logits_to_keep=1, **position)
+        positions = (mask.cumsum(-1) - 1).clamp_min(0)[:, -ids.size(1) :]
+        place = {"attention_mask": mask, "position_ids": positions}
+    output = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1, **place)
     return output.logits[:, -1], output.past_key_values
 
 
 def _cut(written: torch.Tensor, ends: torch.Tensor) -> list[list[int]]:
     """Cut every row of tokens (B, T) after its first EOS."""
-    import torch
-
-    is_end = torch.isin(written, ends)
-    lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, written.size(1))
-    return [row[:n] for row, n in zip(written.tolist(), lengths.tolist(), strict=True)]
+    is_end = (written.unsqueeze(-1) == ends).any(-1).int()
+    before = is_end.cumsum(1) - is_end  # how many came earlier
+    lengths = (before == 0).sum(1).tolist()
+    return [row[:length] for row, length in zip(written.tolist(), lengths, strict=True)]

@@ -22,9 +22,9 @@ def list_(
     plugins = load_plugins()
     if names:
         rows: list[dict[str, Any]] = [
-            {"kind": kind, "name": e.name, "plugin": e.plugin, "about": e.help}
+            {"kind": kind, "name": registry.name_of(e), "plugin": e.plugin, "about": e.help}
             for kind, registry in plugins.registries.items()
-            for e in registry.entries
+            for e in sorted(registry.entries, key=registry.name_of)
         ]
         ui.table(rows, ["kind", "name", "plugin", "about"], as_json=json)
         return
@@ -33,7 +33,7 @@ def list_(
             "plugin": plugin.name,
             "version": plugin.version,
             "ms": round(1000 * plugin.seconds),
-            "offers": "; ".join(f"{k}: {', '.join(v)}" for k, v in plugin.offers.items()),
+            "offers": plugin.offers if json else _offers(plugin.offers),
             "problem": "; ".join(filter(None, [plugin.problem, *plugin.warnings])) or None,
         }
         for plugin in plugins.loaded
@@ -45,8 +45,15 @@ def list_(
                 ui.say(plugin.detail)
 
 
+def _offers(offers: dict[str, list[str]]) -> str:
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in offers.items())
+
+
 @app.command()
-def info(name: str = typer.Argument(help="A registered name, bare or as plugin/name.")) -> None:
+def info(
+    name: str = typer.Argument(help="A registered name, bare or as plugin/name."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
     """What a name stands for: its kind, plugin, arguments and description."""
     import inspect
 
@@ -59,20 +66,22 @@ def info(name: str = typer.Argument(help="A registered name, bare or as plugin/n
     if not found:
         known = [n for registry in plugins.registries.values() for n in registry.names()]
         raise UsageError(f"nothing is registered as {name!r}; {suggest(name, known)}")
+    rows = []
     for kind, registry in found:
         entry = registry.get(name)
         thing = entry.load()
-        ui.say(f"{kind[:-1]} {entry.name} (plugin {entry.plugin})")
-        if entry.help:
-            ui.say(f"  {entry.help}")
+        row = {"kind": kind[:-1], "name": registry.name_of(entry), "plugin": entry.plugin}
+        if kind == "rewards":
+            row["columns"] = ", ".join(signature.columns(thing).required)
         if callable(thing):
-            if kind == "rewards":
-                columns = signature.columns(thing)
-                ui.say(f"  columns: {', '.join(columns.required) or 'none'}")
-            for parameter in signature.parameters(thing).values():
-                ui.say(f"  {parameter}")
-        ui.say("")
-        ui.say(inspect.getdoc(thing) or "")
+            row["args"] = ", ".join(map(str, signature.parameters(thing).values()))
+        row["about"] = "\n".join(filter(None, [entry.help, inspect.getdoc(thing)]))
+        rows.append(row)
+    if json:
+        ui.show_json(rows)
+        return
+    for row in rows:
+        ui.table([{"what": k, "value": v or None} for k, v in row.items()], ["what", "value"])
 
 
 @app.command()

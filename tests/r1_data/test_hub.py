@@ -170,6 +170,19 @@ def test_what_the_hub_does_not_give_is_one_line(status, code, said, monkeypatch,
     assert TOKEN not in str(error.value) + caplog.text
 
 
+def test_a_hub_that_fails_is_no_missing_folder(monkeypatch):
+    def no_wait(seconds):
+        """The hub's client waits between its tries."""
+
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", no_wait)
+    with (
+        answering(503, "", monkeypatch),
+        pytest.raises(ProviderError, match=r"the hub failed for dataset org/sums: .*503") as error,
+    ):
+        hub(id="org/sums")
+    assert "\n" not in str(error.value)
+
+
 def test_a_token_in_a_clients_message_is_not_repeated(monkeypatch):
     def load_dataset(*args, **kwargs):
         raise ConnectionError(f"Illegal header value b'Bearer {TOKEN} '")

@@ -1,0 +1,34 @@
+# Two commands for a machine that has Python 3.11 and nothing else: `make demo` and `make test`.
+# A machine with a GPU build of torch keeps it: `make demo TORCH=` takes what the index offers.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
+  $(shell $(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(READY)
+	$(BIN)/r1 pipeline --recipe tiny/r1
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or newer found; make PYTHON=/path/to/python'; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) runs dist
