@@ -27,7 +27,7 @@ from r1cli.check import Parts, bind_benchmark, check, resolve_model
 from r1cli.errors import Interrupted, UsageError
 from r1cli.plugins import Plugins, builtin_plugins
 from r1cli.recipe import BenchmarkRun, Pipeline, Recipe
-from r1cli.run import Run, open_run, write_atomic
+from r1cli.run import Run, move_aside, open_run, write_atomic
 from r1cli.sampling import open_engine
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     for reward in parts.rewards:
         reward.check_columns(rows.column_names)
 
-    run = open_run(directory, recipe, fresh=fresh, resume=is_main_process())
+    if fresh:
+        move_aside(directory)
+    run = open_run(directory, recipe, resume=is_main_process())
     run.emit = plugins.emit
     with _recorded(run, plugins):
         if not run.state.get("checkpoint"):
@@ -98,8 +100,8 @@ def run_pipeline(
     stages = stage_recipes(pipeline, path, directory)
     for recipe, _ in stages[:1]:
         check(recipe, plugins)
-    if fresh and directory.exists():
-        directory.rename(directory.with_name(f"{directory.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
+    if fresh:
+        move_aside(directory)
     runs = []
     for number, (recipe, place) in enumerate(stages, 1):
         log.info("stage %d of %d: %s", number, len(stages), recipe.name)

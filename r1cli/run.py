@@ -166,15 +166,18 @@ class Run:
             self._lock = None
 
 
-def open_run(directory: Path, recipe: Recipe, *, fresh: bool = False, resume: bool = True) -> Run:
+def move_aside(directory: Path) -> None:
+    """Rename an existing run, keeping it, so that its name is free."""
+    if directory.exists():
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        directory.rename(directory.with_name(f"{directory.name}.{stamp}"))
+
+
+def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
     """The run at `directory`, new or to be gone on with; never one of another recipe.
 
-    `fresh` moves an existing run aside, keeping it. `resume=False` leaves the files untouched (for
-    the other ranks of a launch).
+    `resume=False` leaves the files untouched, for the other ranks of a launch.
     """
-    if fresh and directory.exists():
-        aside = directory.with_name(f"{directory.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        directory.rename(aside)
     run = Run(directory, recipe)
     if not resume:
         return run

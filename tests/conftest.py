@@ -1,6 +1,8 @@
 """What every test gets: a home of its own, a command line to call, distributions to invent."""
 
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -94,3 +96,24 @@ def fake_distribution(
     yield install
     for module in modules:
         sys.modules.pop(module, None)
+
+
+# Not -X importtime, which does not see importlib.import_module, and so no plugin.
+TRACED = (
+    "import atexit, sys; from r1cli.cli import main; "
+    "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
+)
+
+
+@pytest.fixture
+def imported() -> Callable[..., set[str]]:
+    """`imported(site, "--help")`: the modules that one `r1`, in a process of its own, imports."""
+
+    def imported(site: Path, *args: str) -> set[str]:
+        command = [sys.executable, "-c", TRACED, *args]
+        env = {**os.environ, "PYTHONPATH": str(site)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return set(done.stderr.split())
+
+    return imported

@@ -40,7 +40,8 @@ class Local:
             "--num_machines=1",
             "--dynamo_backend=no",
             "--mixed_precision=no",
-            *(["--multi_gpu"] if _gpus() >= job.processes else ["--cpu"]),
+            # Accelerate's name for one process per device; its `--cpu` starts a single process.
+            "--multi_gpu",
             "--main_process_port=0",
             "--module",
             "r1cli",
@@ -50,6 +51,8 @@ class Local:
     def submit(self, job: Job) -> int:
         """Run the job to its end and return its exit code."""
         environment = {**os.environ, "R1_LAUNCHED": "1"}
+        if _gpus() < job.processes:
+            environment |= {"ACCELERATE_USE_CPU": "true"}
         return subprocess.run(self.command(job), env=environment, check=False).returncode
 
 

@@ -7,11 +7,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from r1cli import Run, UsageError
 from r1_monitor.lines import Lines
 from r1_monitor.pace import Pace
 from r1_monitor.reading import number, read
 from r1_monitor.screen import Screen
+from r1cli import Run, UsageError
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -21,7 +21,10 @@ _open: WeakKeyDictionary[Run, Screen | Lines] = WeakKeyDictionary()
 
 
 def console(run: Run, *, every: int = 1) -> TrainerCallback:
-    """Show progress, rewards, length, speed; off a terminal a line per `every` steps, 60 at most."""
+    """Show progress, rewards, length, speed; in plain lines where there is no terminal.
+
+    Plain lines are at least `every` steps apart, and 60 at most.
+    """
     from transformers import TrainerCallback
 
     if every < 1:
@@ -49,7 +52,8 @@ def console(run: Run, *, every: int = 1) -> TrainerCallback:
             reading = read(logs or {})
             if self.view and reading.outcome:
                 self.pace.at(state.global_step)
-                self.pace.counted(number(logs.get("num_tokens", state.num_input_tokens_seen or None)))
+                tokens = logs.get("num_tokens", state.num_input_tokens_seen or None)
+                self.pace.counted(number(tokens))
                 self.view.logged(state.global_step, reading)
 
         def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

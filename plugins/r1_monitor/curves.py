@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
-from r1cli import require
 from r1_monitor.series import Rows, Series, outcomes, reinforced, reward_names, series
+from r1cli import require
 
 # matplotlib has no "currentColor": this stands for it until the SVG is text.
 _INK = "#010203"
@@ -23,7 +23,7 @@ def stage_curves(rows: Rows, weights: dict[str, float]) -> list[str]:
     require("train", "matplotlib")
     found = [plot(one.label, [one]) for one in outcomes(rows)]
     if reinforced(rows):
-        found.append(plot("reward decomposition (weight × mean)", decomposition(rows, weights)))
+        found.append(plot("reward decomposition (weight times mean)", decomposition(rows, weights)))
     return found
 
 
@@ -33,7 +33,7 @@ def decomposition(rows: Rows, weights: dict[str, float]) -> list[Series]:
     for name in reward_names(rows):
         weight = weights.get(name, 1.0)
         label, steps, values = series(rows, f"rewards/{name}/mean", name)
-        parts.append(Series(f"{label} × {weight:g}", steps, [weight * value for value in values]))
+        parts.append(Series(f"{weight:g} {label}", steps, [weight * value for value in values]))
     return [part for part in [*parts, series(rows, "reward", "total")] if part.steps]
 
 
@@ -64,7 +64,12 @@ def plot(title: str, curves: Sequence[Series]) -> str:
             dot = "o" if len(curve.steps) == 1 else None
             axes.plot(curve.steps, curve.values, color=colour, alpha=0.35, linewidth=0.8)
             axes.plot(
-                curve.steps, curve.smooth(), color=colour, linewidth=1.8, marker=dot, label=curve.label
+                curve.steps,
+                curve.smooth(),
+                color=colour,
+                linewidth=1.8,
+                marker=dot,
+                label=curve.label,
             )
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")

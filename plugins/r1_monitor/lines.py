@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from r1cli import ui
 from r1_monitor.pace import Pace, clock
 from r1_monitor.reading import Reading
+from r1cli import ui
 
 MOST = 58
 """Lines between the first and the last, however long the run is."""

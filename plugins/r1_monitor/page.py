@@ -12,7 +12,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --faint: #9aa4b2; --paper: #14171a;
   --card: #1d2126; --line: #333a42; --good: #5bc08d; --bad: #f1786b; --mark: #5aa6e8; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 p.end { margin: .2rem 0 0; color: var(--faint); } .good { color: var(--good); }
@@ -20,10 +20,12 @@ p.end { margin: .2rem 0 0; color: var(--faint); } .good { color: var(--good); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 div.wide { overflow-x: auto; }
 th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; }
+  vertical-align: top; white-space: nowrap; }
+td:last-child { white-space: normal; overflow-wrap: break-word; padding-right: 0; }
 th { color: var(--faint); font-weight: 500; font-size: .85rem; }
 td.number, th.number { text-align: right; }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
+  gap: 1rem; }
 .curves svg { width: 100%; height: auto; }
 .bar { position: relative; display: inline-block; width: 10rem; height: .8rem;
   background: var(--card); border: 1px solid var(--line); border-radius: 3px; }
@@ -99,4 +101,4 @@ def page(title: str, *body: Any) -> str:
 def _numeric(value: Any) -> bool:
     if isinstance(value, Markup):
         return False
-    return str(value).strip("+-−%").replace(",", "").replace(".", "", 1).isdigit() or value == ""
+    return str(value).strip("+-%").replace(",", "").replace(".", "", 1).isdigit() or value == ""

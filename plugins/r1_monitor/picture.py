@@ -27,7 +27,10 @@ def show(runs: Sequence[Run]) -> None:
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     columns = shutil.get_terminal_size((80, 24)).columns if sys.stderr.isatty() else 80
     for name, rows in stages:
-        pictures = [draw(f"{name}: {one.label}, moving average", one, colour=colour) for one in outcomes(rows)]
+        pictures = [
+            draw(f"{name}: {one.label}, moving average", one, colour=colour)
+            for one in outcomes(rows)
+        ]
         fitting = max(1, columns // (WIDTH + 2))
         for first in range(0, len(pictures), fitting):
             ui.say(beside(pictures[first : first + fitting]) + "\n")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from r1cli import MissingExtra, Run, write_atomic
 from r1_monitor import curves, samples
 from r1_monitor.page import Markup, folded, interval, page, share, table, tag
 from r1_monitor.series import Rows, reinforced, reward_names, series
+from r1cli import MissingExtra, Run, ui, write_atomic
 
 NAME = "report.html"
 _SHOWN_ELSEWHERE = {"scores", "status", "error"}
@@ -49,6 +49,7 @@ def _write(directory: Path, title: str, body: Sequence[Markup]) -> Path:
 def _ending(state: dict[str, Any], error: BaseException | None) -> Markup:
     status = str(state.get("status", "unknown"))
     reason = f"{type(error).__name__}: {error}" if error else str(state.get("error", ""))
+    reason = reason.removesuffix(": ")
     good = status == "finished"
     said = "" if good or not reason else f": {reason}"
     started = f", started {state['started']}" if "started" in state else ""
@@ -62,14 +63,12 @@ def _scores(runs: Sequence[Run]) -> list[Markup]:
     for run in runs:
         for score in run.state.get("scores", []):
             key, mean = (score["benchmark"], score["spec"]), score["mean"]
-            low, high = score["low"], score["high"]
             row = {
                 "stage": run.directory.name,
                 "benchmark": score["benchmark"],
                 "score": score["label"],
-                "%": f"{100 * mean:.1f}",
-                "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-                "0 to 100 %": interval(low, mean, high),
+                "% [95 % interval]": ui.with_interval(mean, score["low"], score["high"]),
+                "0 to 100 %": interval(score["low"], mean, score["high"]),
             }
             if len(runs) > 1:
                 row["change"] = f"{100 * (mean - before[key]):+.1f}" if key in before else ""
@@ -100,7 +99,12 @@ def _times(runs: Sequence[Run]) -> list[Markup]:
     if not whole:
         return []
     rows = [
-        {"stage": stage, "phase": what, "seconds": f"{seconds:.1f}", "share": share(seconds / whole)}
+        {
+            "stage": stage,
+            "phase": what,
+            "seconds": f"{seconds:.1f}",
+            "share": share(seconds / whole),
+        }
         for stage, what, seconds in phases
     ]
     rows.append({"stage": "", "phase": "together", "seconds": f"{whole:.1f}", "share": ""})
@@ -110,7 +114,7 @@ def _times(runs: Sequence[Run]) -> list[Markup]:
 def _stage(run: Run) -> list[Markup]:
     """What a run's own files tell: curves, rewards, samples, recipe, provenance."""
     rows = run.metrics()
-    weights = {term.name: term.weight for term in run.recipe.rewards}
+    weights = {term.name.split("/")[-1]: term.weight for term in run.recipe.rewards}
     shown = [tag("h3", "Curves"), _curves(rows, weights)]
     if reinforced(rows):
         shown += [tag("h3", "Rewards"), table(_rewards(rows, weights))]
@@ -124,11 +128,18 @@ def _stage(run: Run) -> list[Markup]:
     if recipe.exists():
         shown.append(folded("Resolved recipe", tag("pre", recipe.read_text(encoding="utf-8"))))
     facts = [
-        {"what": key, "value": value}
+        {"what": key, "value": _flat(value)}
         for key, value in run.state.items()
         if key not in _SHOWN_ELSEWHERE
     ]
     return [*shown, folded("Provenance", table(facts))]
+
+
+def _flat(value: Any) -> str:
+    """A value of run.json on one line, as a person would write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_flat(inner)}" for key, inner in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _curves(rows: Rows, weights: dict[str, float]) -> Markup:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from r1cli import require
 from r1_monitor.page import Markup, folded, tag
+from r1cli import require
 
 PER_STEP = 4
 LONGEST = 4000

@@ -21,7 +21,8 @@ class Series(NamedTuple):
         """A centred moving average over about a tenth of the run."""
         reach = len(self.values) // 20
         return [
-            fmean(self.values[max(0, at - reach) : at + reach + 1]) for at in range(len(self.values))
+            fmean(self.values[max(0, at - reach) : at + reach + 1])
+            for at in range(len(self.values))
         ]
 
 
@@ -43,10 +44,15 @@ def reward_names(rows: Rows) -> list[str]:
 
 
 def outcomes(rows: Rows) -> list[Series]:
-    """The curves that say how a stage went; those without a point are left out."""
+    """The curves that say how a stage went; those without a point are left out.
+
+    A recipe names first the reward that verifies, where that is not `accuracy`.
+    """
     if reinforced(rows):
+        names = reward_names(rows)
+        verifier = "accuracy" if "accuracy" in names or not names else names[0]
         wanted = {
-            "rewards/accuracy/mean": "accuracy reward",
+            f"rewards/{verifier}/mean": f"{verifier} reward",
             "reward": "total reward",
             "completions/mean_length": "mean completion length (tokens)",
         }

@@ -7,6 +7,7 @@ from typing import Literal
 
 from r1_rewards.equality import Gold, equal, read_gold
 from r1_rewards.final_answer import Extract, final_answer
+from r1_rewards.symbolic import TookTooLong
 from r1cli import Completion
 
 
@@ -42,7 +43,7 @@ def accuracy(
     with: it counts only if written exactly like the gold. A comparison is given up (0.0) after
     5 seconds on the main thread; other threads have no clock here.
     """
-    golds = [_gold(str(text)) if text is not None else None for text in solution]
+    golds = [_gold(text) for text in solution]
     return [
         None if gold is None else _score(completion, gold, extract, float_tolerance, strict)
         for completion, gold in zip(completions, golds, strict=True)
@@ -54,10 +55,20 @@ def _score(
 ) -> float:
     whole = completion if isinstance(completion, Completion) else Completion(completion)
     answer = final_answer(whole.answer, extract)
-    return float(answer is not None and equal(gold, answer, float_tolerance, strict))
+    try:
+        return float(answer is not None and equal(gold, answer, float_tolerance, strict))
+    except TookTooLong:
+        return 0.0
+
+
+def _gold(solution: object) -> Gold | None:
+    try:
+        return None if solution is None else _read(str(solution))
+    except TookTooLong:
+        return None
 
 
 @lru_cache(maxsize=16384)
-def _gold(text: str) -> Gold | None:
-    declared = final_answer(text, "declared")
+def _read(solution: str) -> Gold | None:
+    declared = final_answer(solution, "declared")
     return None if declared is None else read_gold(declared)

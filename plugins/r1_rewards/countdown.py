@@ -1,5 +1,7 @@
 """The Countdown game: reach the target from the numbers, the task that TinyZero made known."""
 
+# ruff: noqa: RUF001 - the signs that look like others are the point
+
 from __future__ import annotations
 
 import re
@@ -121,17 +123,17 @@ class _Reader:
         self.depth += 1
         if not self.tokens or self.depth > MAX_DEPTH:
             raise ValueError("nothing to read, or too deep")
-        token = self.tokens.pop(0)
-        if token == "(":
+        piece = self.tokens.pop(0)
+        if piece == "(":
             value = self._sum()
             if not self.tokens or self.tokens.pop(0) != ")":
                 raise ValueError("a bracket is not closed")
-        elif token == "-":
+        elif piece == "-":
             inner = self._operand()
             value = None if inner is None else -inner
-        elif token.isdigit() and len(token) <= MAX_DIGITS:
-            value = Fraction(int(token))
-            self.used.append(int(token))
+        elif piece.isdigit() and len(piece) <= MAX_DIGITS:
+            value = Fraction(int(piece))
+            self.used.append(int(piece))
         else:
             raise ValueError("an operand is missing")
         self.depth -= 1

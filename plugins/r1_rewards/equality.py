@@ -1,5 +1,7 @@
 """Are two answers equal? Numbers, letters and words here; the rest goes to math-verify."""
 
+# ruff: noqa: RUF001 - the signs that look like others are the point
+
 from __future__ import annotations
 
 import re
@@ -10,6 +12,7 @@ from functools import lru_cache
 from typing import Literal
 
 from r1_rewards import symbolic
+from r1_rewards.limits import MAX_CHARS
 
 _UNICODE = str.maketrans(
     {
@@ -21,7 +24,8 @@ _UNICODE = str.maketrans(
     }
 )  # fmt: skip
 _MARKUP = [
-    (re.compile(r"\\(?:left|right|displaystyle|textstyle|bigl?|bigr?|Bigl?|Bigr?)(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:left|right|displaystyle|textstyle|[bB]ig[lr]?)(?![A-Za-z])"), ""),
+    (re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])"), ""),
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\text(?:bf|it|rm|normal)|\\math(?:rm|bf|it|sf)|\\mbox"), r"\\text"),
     (re.compile(r"\\!\s*|\{\}|\\phantom\{[^{}]*\}"), ""),
@@ -31,9 +35,7 @@ _MARKUP = [
     (re.compile(r"(?<!\\)%"), r"\%"),
     (re.compile(r"(?<=\S)\s*\\text\{(?!\s*(?:and|or)\s*\})[^{}()]*\}(?:\^\{?\d\}?)?\s*$"), ""),
 ]
-_NUMBER = (
-    r"[-+]?\s?[€£¥]?(?:\d{1,3}(?:[, ]\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
-)
+_NUMBER = r"[-+]?\s?[€£¥]?(?:\d{1,3}(?:[, ]\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _QUANTITY = re.compile(
     rf"(?P<number>{_NUMBER})\s*(?P<percent>\\%|percent(?:age)?\b|pct\b)?"
     r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?\s*[CF]?|(?: [A-Za-z]{2,}[A-Za-z ./^\d]*)?)\.?",
@@ -46,12 +48,14 @@ _RATIO = re.compile(
 )
 _BASED = re.compile(r"(?P<digits>[0-9A-Za-z]+)_\{?(?P<base>\d{1,2})\}?", re.ASCII)
 _SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_NO_UNIT = frozenset("and or pi sqrt infinity mod to by plus minus times dozen".split())
+_NO_UNIT = frozenset(
+    ("and", "or", "pi", "sqrt", "infinity", "mod", "to", "by", "plus", "minus", "times", "dozen")
+)
 _CHOICE = re.compile(r"\(?\s*(?P<letter>[A-Z])\s*(?:\)|[.:)](?=\s)(?P<rest>.*))?\.?", re.ASCII)
 _OTHER_CHOICE = re.compile(r"\b(?:or|and)\s*\(?[A-Z]\b|[,/;&]\s*\(?[A-Z]\b|\(?\b[A-Z][).:]")
 _WRAPPED = re.compile(r"\\text\s*\{(?P<inside>[^{}]*)\}")
 _WORDS = re.compile(r"[^\W\d_]{3,}|yes|no", re.IGNORECASE)
-_NOT_WORDS = frozenset("infinity inf exp log sin cos tan".split())
+_NOT_WORDS = frozenset(("infinity", "inf", "exp", "log", "sin", "cos", "tan"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def read_gold(answer: str) -> Gold | None:
 
 @lru_cache(maxsize=16384)
 def equal(gold: Gold, answer: str, float_tolerance: float, strict: bool) -> bool:
-    """Whether `answer`, as written, is the gold answer."""
+    """Whether `answer`, as written, is the gold answer. Raises symbolic.TookTooLong."""
     text = tidy(answer)
     if _squeezed(text) == _squeezed(gold.text):
         return True
@@ -113,6 +117,8 @@ def tidy(answer: str) -> str:
 
 def read_number(text: str) -> Number | None:
     """The value of a tidy plain number, fraction or quantity; None for all else."""
+    if len(text) > MAX_CHARS:
+        return None  # Python reads integers up to 4300 digits
     if match := _RATIO.fullmatch(text):
         whole, top = int(match["whole"] or 0), int(match["a"] or match["c"])
         bottom = int(match["b"] or match["d"])
@@ -138,12 +144,7 @@ def _numbers_equal(gold: Number, answer: Number, tolerance: float) -> bool:
         answers |= {answer.value / 100} if answer.percent else set()
     if not (gold.decimal or answer.decimal):
         return bool(golds & answers)
-    return any(close(g, a, tolerance) for g in golds for a in answers)
-
-
-def close(gold: Fraction, answer: Fraction, tolerance: float) -> bool:
-    """Absolute below `tolerance`, shrunk for golds below 0.1 so that 3.3e-10 is not 2.8e-10."""
-    return abs(gold - answer) <= Fraction(tolerance) * min(Fraction(1), 10 * abs(gold))
+    return any(symbolic.close(g, a, tolerance) for g in golds for a in answers)
 
 
 def _value(based: re.Match[str]) -> int | None:

@@ -1,5 +1,7 @@
 """Which answer does a text declare? Pure text work, linear in the length of the text."""
 
+# ruff: noqa: RUF001 - full-width signs are meant
+
 from __future__ import annotations
 
 import re
@@ -31,19 +33,19 @@ _SENTENCE = re.compile(r"[.!?。](?=\s|$)|[。;\n]")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\d])", re.ASCII)
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|mbox|operatorname|begin|end)[a-z]*\*?\{[^{}]*\}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
-_MATH_WORDS = frozenset(
-    "sin cos tan sec csc cot arcsin arccos arctan log exp sqrt infinity inf frac and mod max min "
-    "lim det gcd lcm".split()
+_MATH_WORD = re.compile(
+    r"(?:arc)?(?:sin|cos|tan|sec|csc|cot)|log|exp|sqrt|inf(?:inity)?|frac|and|mod|max|min|lim|det"
+    r"|gcd|lcm"
 )
 
 
 def final_answer(section: str, extract: Extract = "declared") -> str | None:
     """The answer that `section` declares, as written; None when it declares none.
 
-    In this order: the last box (boxes joined by commas or "and" are one list), the last announcement
-    ("the answer is", `####`), a section that is nothing but an answer, the formula or the number
-    after `=` that ends the section; with `extract="any"`, the last number. An unclosed box
-    declares nothing, and nothing else is looked for then.
+    In this order: the last box (boxes joined by commas or "and" are one list), the last
+    announcement ("the answer is", `####`), a section that is nothing but an answer, the
+    formula or the number after `=` that ends the section; with `extract="any"`,
+    the last number. An unclosed box declares nothing, and nothing else is looked for then.
     """
     if "<answer>" in section:
         section = section.rpartition("<answer>")[2].partition("</answer>")[0]
@@ -59,8 +61,10 @@ def final_answer(section: str, extract: Extract = "declared") -> str | None:
 
 def is_prose(text: str) -> bool:
     """Whether `text` reads as a sentence and not as a formula, a name or a number with a unit."""
-    words = [w for w in _WORD.findall(_TEXT_COMMAND.sub(" ", text)) if w not in _MATH_WORDS]
-    number_with_unit = re.match(r"[-+$€£]*\s*[\d.,/]+\s*[^\d=$\\]*$", text, re.ASCII)
+    words = [w for w in _WORD.findall(_TEXT_COMMAND.sub(" ", text)) if not _MATH_WORD.fullmatch(w)]
+    if "=" in text:
+        return bool(words)  # "so 9 * 2 = 18 dollars": the part after the sign is the answer
+    number_with_unit = re.match(r"[-+$€£]*\s*[\d.,/]+\s*[^\d$\\]*$", text, re.ASCII)
     return len(words) > (4 if number_with_unit else 1)
 
 
@@ -102,7 +106,8 @@ def _announced(text: str) -> str | None:
             return formulas
         line = rest.partition("\n")[0]
         sentence = _SENTENCE.split(line, maxsplit=1)[0]
-        found = _bare(sentence) or _bare(sentence.rpartition(" is ")[2]) or _bare(line)
+        parts = (sentence, sentence.rpartition(" is ")[2], sentence.rpartition("=")[2], line)
+        found = next(filter(None, map(_bare, parts)), None)
         if found is not None:
             return found
     return None
@@ -113,22 +118,27 @@ def _formulas(text: str) -> str | None:
     found: list[str] = []
     position = 0
     while match := _FORMULA.match(text, position):
-        found.append(next(filter(None, match.groups())).strip())
+        found.append(_content(match))
         join = _JOIN.match(text, match.end())
         position = join.end() if join else len(text)
     return ",".join(found) if found else None
 
 
+def _content(formula: re.Match[str]) -> str:
+    inside: str = next(filter(None, formula.groups()))
+    return inside.strip()
+
+
 def _bare(text: str) -> str | None:
     """`text` itself where it is an answer and nothing else, without its markup."""
-    text = text.strip().strip("*_`\"").strip()
+    text = text.strip().strip('*_`"').strip()
     if len(text) > MAX_ANSWER:
         return None
     spans = list(_FORMULA.finditer(text))
     if len(spans) == 1 and not re.search(r"\d", text[: spans[0].start()] + text[spans[0].end() :]):
-        return next(filter(None, spans[0].groups())).strip()
+        return _content(spans[0])
     text = text.rstrip(".。,;!").strip()
-    if not text or "\n\n" in text or len(spans) > 1 and _formulas(text) is None or is_prose(text):
+    if not text or "\n\n" in text or (len(spans) > 1 and _formulas(text) is None) or is_prose(text):
         return None
     return _formulas(text) or text
 
@@ -138,7 +148,7 @@ def _closing(text: str) -> str | None:
     text = text[-2 * MAX_ANSWER :].rstrip().rstrip("*.。").rstrip()
     spans = list(_FORMULA.finditer(text))
     if spans and not re.search(r"[\d\n]|\w{2,}.*\w{2,}", text[spans[-1].end() :].strip()):
-        return next(filter(None, spans[-1].groups())).strip()
+        return _content(spans[-1])
     line = text.rpartition("\n")[2]
     after = line.rpartition("=")[2].strip() if "=" in line else ""
     return after if after and not is_prose(after) and _NUMBER.search(after) else None

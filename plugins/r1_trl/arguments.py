@@ -6,6 +6,7 @@ not be given twice; what a machine without a GPU needs is a default that the rec
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -79,13 +80,20 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         "disable_tqdm": True,
         "include_num_input_tokens_seen": "no",
         "save_total_limit": 2,
+        "ddp_find_unused_parameters": False,
     }
     merged = {**machine, **ours, **derived, **args}
     try:
-        return config(output_dir=str(output), seed=recipe.seed, **merged)
+        built = config(output_dir=str(output), seed=recipe.seed, **merged)
     except (TypeError, ValueError) as error:
         where = recipe.where("trainer", "args")
         raise UsageError(f"{config.__name__} refuses {where}: {_line(error)}") from error
+    if "R1_LAUNCHED" in os.environ and built.world_size != recipe.launch.processes:
+        raise UsageError(
+            f"{recipe.where('launch', 'processes')} = {recipe.launch.processes}, but "
+            f"{built.world_size} were started; the launcher {recipe.launch.name!r} is at fault"
+        )
+    return built
 
 
 def _near(name: str, names: set[str]) -> str:
@@ -112,7 +120,6 @@ def _line(error: Exception) -> str:
 
 def require_trl() -> None:
     """Raise MissingExtra unless TRL can be imported, and keep it quiet and offline-friendly."""
-    import os
     import warnings
 
     require("train", "torch", "transformers", "trl", "datasets", "accelerate")

@@ -6,6 +6,7 @@ does not, so every setting of `GRPOConfig` keeps working.
 
 from __future__ import annotations
 
+import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from r1_trl import microbatch, sampler
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
     from trl import GRPOTrainer
 
 LOGITS_BYTES = 256 * 2**20  # above this, TRL's tiled head is kinder to the memory
@@ -29,6 +31,8 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
     parent: Any = base or GRPOTrainer
 
     class FastGRPOTrainer(parent):
+        _sampled_entropy: float | None = None
+
         @cached_property
         def stock_sampling(self) -> str | None:
             """Why `generate` samples instead of `r1_trl.sampler`, or None where the latter does."""
@@ -41,6 +45,7 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
         def _generate_single_turn(
             self, prompt_ids, images, multimodal_fields, num_generations, *args, **kwargs
         ):
+            self._sampled_entropy = None
             if self.stock_sampling or images or multimodal_fields:
                 return super()._generate_single_turn(
                     prompt_ids, images, multimodal_fields, num_generations, *args, **kwargs
@@ -57,8 +62,10 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
                 self.accelerator,
                 gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
             ) as model:
-                pad = self._tokenizer.pad_token_id
-                return sampler.sample(model, prompt_ids, draw, pad_token_id=pad), None
+                completions, self._sampled_entropy = sampler.sample(
+                    model, prompt_ids, draw, pad_token_id=self._tokenizer.pad_token_id
+                )
+            return completions, None
 
         def _prepare_inputs(self, generation_batch):
             before = self._buffered_inputs
@@ -76,6 +83,10 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            on_policy = self.model.training and "old_per_token_logps" not in inputs
+            if on_policy and self.microbatch_rules.leave_out and self._sampled_entropy is not None:
+                # TRL has not seen the rows left out, which are often the most certain ones.
+                self._metrics["train"]["entropy"][-1] = self._sampled_entropy
             return loss * inputs.get("loss_scale", 1.0)
 
         def _get_per_token_logps_and_entropies(
@@ -115,7 +126,31 @@ def stock_sampling(trainer: Any) -> str | None:
     theirs = _values(model.generation_config) - _values(trainer.generation_config) - HARMLESS
     if theirs:
         return f"the model's generation config sets {', '.join(sorted(theirs))}"
-    return sampler.unfit(model)
+    return unfit(model)
+
+
+def unfit(model: PreTrainedModel) -> str | None:
+    """Why `sampler.sample` cannot run this model, or None where it can."""
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    if model.config.is_encoder_decoder:
+        return "an encoder-decoder model"
+    if getattr(model, "peft_config", None) and model.active_peft_config.is_prompt_learning:
+        return "a PEFT prompt-learning adapter"
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(plain, "_is_stateful", False):
+        return "a recurrent model"
+    if len(set((getattr(plain, "hf_device_map", None) or {}).values())) > 1:
+        return "a model split over devices"
+    if "logits_to_keep" not in inspect.signature(plain.forward).parameters:
+        return "a model whose forward has no logits_to_keep"
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return "a model with a cache of its own"
+    if any(type(layer) is not DynamicLayer for layer in layers):
+        return "a model with sliding-window, linear or other special attention layers"
+    return None
 
 
 def _values(config: Any) -> set[str]:

@@ -14,7 +14,6 @@ draw from that seed, but others of the same distribution.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,33 +38,12 @@ class Draw:
     top_p: float = 1.0
 
 
-def unfit(model: PreTrainedModel) -> str | None:
-    """Why `sample` cannot run this model, or None where it can."""
-    from transformers.cache_utils import DynamicCache, DynamicLayer
-
-    if model.config.is_encoder_decoder:
-        return "an encoder-decoder model"
-    if getattr(model, "peft_config", None) and model.active_peft_config.is_prompt_learning:
-        return "a PEFT prompt-learning adapter"
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if getattr(plain, "_is_stateful", False):
-        return "a recurrent model"
-    if "logits_to_keep" not in inspect.signature(plain.forward).parameters:
-        return "a model whose forward has no logits_to_keep"
-    try:
-        layers = DynamicCache(config=model.config).layers
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return "a model with a cache of its own"
-    if any(type(layer) is not DynamicLayer for layer in layers):
-        return "a model with sliding-window, linear or other special attention layers"
-    return None
-
-
 def sample(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], draw: Draw, *, pad_token_id: int
-) -> list[list[int]]:
-    """Return one completion per prompt, with its EOS where it reaches one.
+) -> tuple[list[list[int]], float]:
+    """Return one completion per prompt, with its EOS where it reaches one, and the mean entropy.
 
+    The entropy is the policy's at the sampled tokens: after the temperature, before the filters.
     The rows of a tensor are the completions still being written; `rows` holds their places.
     """
     import torch
@@ -82,15 +60,18 @@ def sample(
         mask = None if mask is None else mask[owner]
         ends = torch.tensor(draw.eos_token_ids, device=device)
         rows = torch.arange(len(owner), device=device)
+        ended = torch.zeros_like(rows, dtype=torch.bool)
+        entropy = torch.zeros((), device=device)
         # One number per completion and position; float64 so that no token is too rare to be drawn.
         shape = (len(rows), draw.max_new_tokens)
         chance = torch.rand(shape, dtype=torch.float64, device=device)
         written = torch.full(shape, pad_token_id, device=device)
 
         for step in range(draw.max_new_tokens):
-            tokens = choose(scores, chance[rows, step])
+            tokens, entropies = choose(scores, chance[rows, step])
             written[rows, step] = tokens
-            ended = torch.isin(tokens, ends) if step == 0 else ended | torch.isin(tokens, ends)
+            entropy += entropies.masked_fill(ended, 0.0).sum()
+            ended |= torch.isin(tokens, ends)
             over = int(ended.sum())
             if over == len(rows) or step + 1 == draw.max_new_tokens:
                 break
@@ -101,31 +82,36 @@ def sample(
                 mask = None if mask is None else mask[keep]
             seen = None if mask is None else mask[:, : width + step + 1]
             scores, cache = _read(model, tokens.unsqueeze(1), seen, cache)
-        return _cut(written, ends)
+        completions = _cut(written, ends)
+        return completions, float(entropy) / sum(map(len, completions))
 
 
-def chooser(draw: Draw) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """A function from scores (B, V) and chances (B,) to tokens (B,)."""
+def chooser(
+    draw: Draw,
+) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
+    """A function from scores (B, V) and chances (B,) to tokens (B,) and entropies (B,)."""
     import torch
-    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    from transformers import TopKLogitsWarper, TopPLogitsWarper
 
-    if draw.temperature == 0:
-        return lambda scores, chance: scores.argmax(-1)
-    filters: list[Any] = [TemperatureLogitsWarper(draw.temperature)]
+    filters: list[Any] = []
     if draw.top_k:
         filters.append(TopKLogitsWarper(draw.top_k))
     if draw.top_p < 1:
         filters.append(TopPLogitsWarper(draw.top_p))
 
-    def choose(scores: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
-        scores = scores.float()
+    def choose(scores: torch.Tensor, chance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scores = scores.float() / (draw.temperature or 1.0)
+        chances = scores.softmax(-1)
+        entropies = torch.special.entr(chances).sum(-1)
+        if draw.temperature == 0:
+            return scores.argmax(-1), entropies
         for keep_likely in filters:
             scores = keep_likely(None, scores)
-        reached = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+        reached = (scores.softmax(-1) if filters else chances).cumsum(-1, dtype=torch.float64)
         # The first token whose cumulated probability exceeds the chance, never an impossible one.
         point = (chance * reached[:, -1]).unsqueeze(1)
         tokens = torch.searchsorted(reached, point, right=True).squeeze(1)
-        return tokens.clamp_max(scores.size(-1) - 1)
+        return tokens.clamp_max(scores.size(-1) - 1), entropies
 
     return choose
 

@@ -34,9 +34,11 @@ def train(
     """Train a policy from a recipe; the same command again goes on where it stopped."""
     from r1cli import recipe as recipes
     from r1cli import ui
-    from r1cli.check import check
+    from r1cli.check import check, resolve_model
     from r1cli.errors import UsageError
+    from r1cli.pipeline import is_main_process
     from r1cli.pipeline import train as train_recipe
+    from r1cli.run import move_aside
     from r1cli.types import Job
 
     plugins = installed_plugins()
@@ -62,12 +64,14 @@ def train(
         return
     if _starts_elsewhere(loaded):
         launcher = check(loaded, plugins).launcher
-        extra = ("--fresh",) if fresh else ()
-        code = launcher.submit(Job((*job.argv, *extra), job.processes, job.accelerator, directory))
-        raise typer.Exit(code)
-    ui.narrate()
+        if fresh:
+            move_aside(directory)
+        resolve_model(loaded, plugins)  # built here, once, not by every process
+        raise typer.Exit(launcher.submit(job))
+    if is_main_process():
+        ui.narrate()
     done = train_recipe(loaded, plugins, directory, fresh=fresh)
-    if os.environ.get("RANK", "0") == "0":
+    if is_main_process():
         from r1cli.commands.runs import show_scores
 
         show_scores([done])

@@ -78,7 +78,10 @@ def write_rollouts(run: Run, step: int, completion: str = "<think>1+1=2</think>\
     pytest.importorskip("pyarrow")
     from r1_trl import rollouts
 
-    prompt = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "What is 1+1?"}]
+    prompt = [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "What is 1+1?"},
+    ]
     columns = {
         "prompt": [prompt] * 8,
         "completion": [f"{completion} sample {number}" for number in range(8)],
@@ -96,7 +99,7 @@ def write_rollouts(run: Run, step: int, completion: str = "<think>1+1=2</think>\
 def make_run(tmp_path):
     """A function that leaves a run directory: `make_run("grpo", steps=50, status="finished")`."""
 
-    def make(trainer: str = "grpo", *, steps: int = 50, status: str = "finished", name: str = "") -> Run:
+    def make(trainer: str, *, steps: int = 50, status: str = "finished", name: str = "") -> Run:
         run = open_run(tmp_path / (name or trainer), recipe(trainer))
         row = grpo_row if trainer == "grpo" else sft_row
         for step in range(1, steps + 1):

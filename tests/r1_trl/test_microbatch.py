@@ -226,6 +226,26 @@ def test_trl_skips_the_old_log_probs_where_one_step_takes_the_generation(make):
     assert all("old_per_token_logps" not in batch for batch in trainer._buffered_inputs)
 
 
+def test_the_entropy_metric_covers_the_rows_left_out_too(make):
+    trainer, stock = make(fast_trainer(), max_steps=1, logging_steps=1), make()
+    seen = []
+    score = trainer._generate_and_score_completions
+    trainer._generate_and_score_completions = lambda rows: seen.append(score(rows)) or seen[-1]
+    trainer.train()
+    batch = seen[0]
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    size = batch["completion_ids"].size(1)
+    with torch.no_grad():
+        entropies = stock._get_per_token_logps_and_entropies(
+            stock.model, ids, mask, size, compute_entropy=True
+        )[1]
+    logged = trainer.state.log_history[0]
+    assert logged["frac_rows_with_gradient"] < 1
+    expected = (entropies.sum() / batch["completion_mask"].sum()).item()
+    assert logged["entropy"] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

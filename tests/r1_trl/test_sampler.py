@@ -7,11 +7,17 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from r1_trl.sampler import Draw, chooser, sample, unfit  # noqa: E402
+from r1_trl.fast import unfit  # noqa: E402
+from r1_trl.sampler import Draw, chooser  # noqa: E402
+from r1_trl.sampler import sample as sample_with_entropy  # noqa: E402
 
 PAD, EOS, VOCAB = 0, 1, 24
 PROMPTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [4], [20, 21, 3]]
 GROUP = [prompt for prompt in PROMPTS for _ in range(4)]
+
+
+def sample(*arguments, **settings):
+    return sample_with_entropy(*arguments, **settings)[0]
 
 
 @pytest.fixture(scope="module")
@@ -112,17 +118,19 @@ def test_a_seed_fixes_the_tokens_and_another_changes_them(model):
     assert drawn(1) != drawn(2)
 
 
-def filters():
-    return [
-        {},
-        {"temperature": 0.6},
-        {"top_k": 5},
-        {"top_p": 0.8},
-        {"temperature": 1.3, "top_k": 9, "top_p": 0.7},
-    ]
+FILTERS = [{}, {"temperature": 0.6}, {"top_k": 5}, {"top_p": 0.8}]
+FILTERS.append({"temperature": 1.3, "top_k": 9, "top_p": 0.7})
 
 
-@pytest.mark.parametrize("settings", filters())
+def fits(seen, expected):
+    """Whether chi-square lies within four standard deviations of what chance gives."""
+    common = expected >= 5
+    square = ((seen - expected)[common].square() / expected[common]).sum()
+    freedom = int(common.sum()) - 1
+    return freedom >= 2 and square < freedom + 4 * (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize("settings", FILTERS)
 def test_tokens_have_the_distribution_that_generate_draws_from(model, settings):
     """Chi-square against the probabilities that transformers' own processors give."""
     prompt, count = PROMPTS[1], 20_000
@@ -144,11 +152,7 @@ def test_tokens_have_the_distribution_that_generate_draws_from(model, settings):
     seen = torch.tensor([row[0] for row in rows]).bincount(minlength=VOCAB)
 
     assert (seen[expected == 0] == 0).all()
-    common = expected >= 5
-    square = ((seen - expected)[common].square() / expected[common]).sum()
-    freedom = int(common.sum()) - 1
-    assert freedom >= 2
-    assert square < freedom + 4 * (2 * freedom) ** 0.5  # four standard deviations
+    assert fits(seen, expected)
 
 
 def test_second_tokens_have_the_distribution_of_the_model(model):
@@ -162,17 +166,27 @@ def test_second_tokens_have_the_distribution_of_the_model(model):
         chances = model(torch.tensor([[*prompt, first]])).logits[0, -1].softmax(-1)
     expected = chances * len(seconds)
     seen = seconds.bincount(minlength=VOCAB)
-    common = expected >= 5
-    square = ((seen - expected)[common].square() / expected[common]).sum()
-    freedom = int(common.sum()) - 1
-    assert square < freedom + 4 * (2 * freedom) ** 0.5
+    assert fits(seen, expected)
 
 
 def test_a_token_of_probability_zero_is_never_chosen():
     choose = chooser(Draw(1, (EOS,), top_k=2))
     scores = torch.tensor([[1.0, 5.0, 0.0, 4.0]] * 3)
     chance = torch.tensor([0.0, 0.5, 1.0 - 2**-53], dtype=torch.float64)
-    assert set(choose(scores, chance).tolist()) <= {1, 3}
+    assert set(choose(scores, chance)[0].tolist()) <= {1, 3}
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 0.7, "top_k": 3}])
+def test_the_entropy_is_the_policys_at_the_sampled_tokens(model, settings):
+    draw = Draw(20, (EOS, 7), **settings)
+    rows, entropy = sample_with_entropy(model, GROUP, draw, pad_token_id=PAD)
+    parts = []
+    for prompt, row in zip(GROUP, rows, strict=True):
+        with torch.no_grad():
+            scores = model(torch.tensor([prompt + row])).logits[0, len(prompt) - 1 : -1]
+        logps = (scores / draw.temperature).log_softmax(-1)
+        parts.append(-(logps.exp() * logps).sum(-1))
+    assert entropy == pytest.approx(torch.cat(parts).mean().item(), rel=1e-5)
 
 
 def test_dropout_stays_as_the_caller_set_it_and_no_gradient_is_kept(model):
