@@ -28,7 +28,7 @@ PHASES = {  # what is timed, and the method that does it
     "scoring": "_calculate_rewards",
     "log-probs": "_get_per_token_logps_and_entropies",
 }
-COLUMNS = (*PHASES, "backward", "overhead", "total")
+COLUMNS = (*PHASES, "backward", "overhead", "total", "accuracy", "tokens", "rows kept")
 ANSWER = re.compile(r"<think>[^<]*</think><answer>(-?\d+)</answer>")
 
 
@@ -65,10 +65,8 @@ def main() -> None:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     settings = {"TRL": (GRPOTrainer, {}), "r1": (fast_trainer(), {})}
     if options.defaults:
-        settings["TRL, bf16 + checkpointing"] = (
-            GRPOTrainer,
-            {"bf16": True, "gradient_checkpointing": True},
-        )
+        changes = {"bf16": True, "gradient_checkpointing": True}
+        settings["TRL, bf16 + checkpointing"] = (GRPOTrainer, changes)
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.model
         if folder == "random":
@@ -162,11 +160,9 @@ def timed(
 
         def on_log(self, args, state, control, logs, **kwargs):
             if "rewards/accuracy/mean" in logs:
-                taken[-1] |= {
-                    "accuracy": logs["rewards/accuracy/mean"],
-                    "tokens": logs["completions/mean_length"],
-                    "rows kept": logs.get("frac_rows_with_gradient", 1.0),
-                }
+                taken[-1]["accuracy"] = logs["rewards/accuracy/mean"]
+                taken[-1]["tokens"] = logs["completions/mean_length"]
+                taken[-1]["rows kept"] = logs.get("frac_rows_with_gradient", 1.0)
             self.began = time.process_time()  # logging is the benchmark's, not the step's
 
     trainer.remove_callback(type(trainer.callback_handler.callbacks[-1]))  # prints every log line
@@ -191,12 +187,11 @@ def report(seen: dict[str, list[dict[str, float]]]) -> None:
         name: {key: sum(step[key] for step in steps) / len(steps) for key in steps[0]}
         for name, steps in seen.items()
     }
-    columns = [*COLUMNS, "accuracy", "tokens", "rows kept"]
     print(f"CPU seconds per step of 256 completions, mean of {len(seen['r1'])} steps")
-    print(f"{'':26}" + "".join(f"{column:>10}" for column in columns) + "  total / r1")
+    print(f"{'':26}" + "".join(f"{column:>10}" for column in COLUMNS) + "  total / r1")
     for name, row in mean.items():
         ratio = row["total"] / mean["r1"]["total"]
-        print(f"{name:26}" + "".join(f"{row[c]:10.3f}" for c in columns) + f"{ratio:12.2f}")
+        print(f"{name:26}" + "".join(f"{row[c]:10.3f}" for c in COLUMNS) + f"{ratio:12.2f}")
 
 
 if __name__ == "__main__":

@@ -44,21 +44,25 @@ def solve(
     """
     total = prompts_per_step * group_size
     if total % processes:
-        step = processes // math.gcd(processes, group_size)
+        step = math.lcm(processes * (micro_batch or 1), group_size) // group_size
         works = max(step, prompts_per_step // step * step)
         raise UsageError(
             f"{where}: {prompts_per_step} prompts x {group_size} completions = {total} cannot be "
             f"shared by {processes} processes; prompts_per_step {works} would work"
         )
     share = total // processes
-    divisors = [n for n in range(1, share + 1) if share % n == 0]
     if micro_batch is None:
-        micro_batch = max(n for n in divisors if n <= DEFAULT_MICRO_BATCH)
+        micro_batch = max(n for n in range(1, DEFAULT_MICRO_BATCH + 1) if share % n == 0)
     elif share % micro_batch:
-        near = sorted(divisors, key=lambda n: abs(n - micro_batch))[:3]
+        near = sorted(_divisors(share), key=lambda n: abs(n - micro_batch))[:3]
         raise UsageError(
             f"{where}: micro_batch {micro_batch} does not divide the {share} completions of a "
             f"process ({prompts_per_step} x {group_size} / {processes}); "
             f"{', '.join(map(str, sorted(near)))} would work"
         )
     return BatchPlan(prompts_per_step, group_size, processes, micro_batch, share // micro_batch)
+
+
+def _divisors(number: int) -> set[int]:
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return {*small, *(number // n for n in small)}

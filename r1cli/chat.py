@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from r1cli.types import Message, Prompt
+from r1cli.types import Prompt
 
 TAG = "<think>"
 
@@ -28,11 +27,13 @@ def prefill(tokenizer: Any, prompt: Prompt, **template: Any) -> str:
     """
     if isinstance(prompt, str):
         return ""
-    turn = _turn(render(tokenizer, prompt, **template), prompt)
+    opened = render(tokenizer, prompt, **template)
+    closed: str = tokenizer.apply_chat_template(
+        prompt, tokenize=False, add_generation_prompt=False, **template
+    )
+    if closed != opened and opened.startswith(closed):
+        turn = opened[len(closed) :]
+    else:  # a template that opens the turn unasked: what follows the last message
+        content = prompt[-1]["content"].strip()
+        turn = opened[opened.rindex(content) + len(content) :] if content in opened else ""
     return turn[turn.index(TAG) :] if TAG in turn else ""
-
-
-def _turn(text: str, prompt: Sequence[Message]) -> str:
-    """The rendered text after the last message's own content."""
-    content = prompt[-1]["content"].strip()
-    return text[text.rindex(content) + len(content) :] if content and content in text else ""

@@ -1,7 +1,8 @@
-"""What the names in a recipe mean: looked up, their arguments checked, before anything is loaded."""
+"""What the names in a recipe mean: looked up, their arguments checked, nothing loaded."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from r1cli import signature
 from r1cli.dataset import bind_dataset
-from r1cli.errors import UsageError
+from r1cli.errors import UsageError, suggest
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun, Recipe
 from r1cli.scoring import BoundReward, bind_rewards
@@ -49,11 +50,8 @@ def check(recipe: Recipe, plugins: Plugins) -> Parts:
         bind_dataset(item.name, item.args, plugins, seed=recipe.seed, where=recipe.where(*key))
     if recipe.model.name in plugins["models"]:
         bind_model(recipe, plugins)
-    elif recipe.model.args:
-        raise UsageError(
-            f"model {recipe.model.name!r} is no registered source and takes no args, "
-            f"given at {recipe.where('model', 'args')}"
-        )
+    else:
+        _check_model(recipe, plugins)
     where = recipe.where("trainer", "name")
     if recipe.trainer.name is None:
         raise UsageError(f"the recipe names no trainer at {where}; say: r1 train <trainer>")
@@ -74,6 +72,26 @@ def check(recipe: Recipe, plugins: Plugins) -> Parts:
     if hasattr(trainer, "check"):
         trainer.check(recipe)
     return parts
+
+
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
+
+def _check_model(recipe: Recipe, plugins: Plugins) -> None:
+    """A model that no plugin makes: a directory or a hub id, which is not asked for here."""
+    name, where = recipe.model.name, recipe.where("model", "name")
+    if recipe.model.args:
+        raise UsageError(
+            f"model {name!r} is no registered source and takes no args, "
+            f"given at {recipe.where('model', 'args')}"
+        )
+    path = Path(name)
+    # An earlier stage of the same pipeline may be about to leave its `model` folder.
+    if not path.is_dir() and path.name != "model" and not HUB_ID.fullmatch(name):
+        raise UsageError(
+            f"model {name!r} at {where} is no directory, no hub id (owner/name) and no source; "
+            f"{suggest(name, plugins['models'].names())}"
+        )
 
 
 def bind_model(recipe: Recipe, plugins: Plugins) -> Bound:
@@ -125,10 +143,16 @@ def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark
             also=[*names, *signature.parameters(function)],
         )
     args = {**benchmark.args, **rest}
+    try:
+        chosen = replace(benchmark.sampling, **sampling)
+    except ValueError as error:
+        raise UsageError(f"benchmark {run.name!r}, at {where}: {error}") from error
     if run.data is not None:
+        if not Path(run.data).is_file():
+            raise UsageError(f"no file {run.data} with data of {run.name!r}, named at {where}")
         benchmark = replace(benchmark, dataset="file")
         args = {"path": run.data}
-    return replace(benchmark, args=args, sampling=replace(benchmark.sampling, **sampling))
+    return replace(benchmark, args=args, sampling=chosen)
 
 
 def _sampling(

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -66,16 +67,22 @@ class Evaluation:
             messages(benchmark.prompt.format(**row), benchmark.system_prompt) for row in self.rows
         ]
 
-    @property
+    @cached_property
     def spec(self) -> str:
-        """A hash of problems, prompt, sampling and scorer: equal specs make comparable scores."""
+        """A hash of problems, golds, prompt, sampling, scorer and measures.
+
+        Equal specs make comparable scores.
+        """
         b = self.benchmark
         parts = [
             [problem_hash(prompt) for prompt in self.prompts],
+            [[row[name] for name in b.columns] for row in self.rows],
             b.sampling.to_dict(),
             [b.scorer, dict(b.scorer_args)],
+            {name: dict(args) for name, args in b.measures.items()},
         ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
+        text = json.dumps(parts, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def run(
         self, engine: Engine, directory: Path, progress: Progress = lambda done, total: None
@@ -124,12 +131,11 @@ class Evaluation:
         samples = max(len(row["scores"]) for row in rows)
         greedy = self.benchmark.sampling.temperature == 0
         low, high = stats.interval(kept)
-        measures = {
-            reward.name: fmean(
-                value or 0.0 for row in rows for value in row["measures"][reward.name]
-            )
-            for reward in self.measures
-        }
+        measures = {}
+        for reward in self.measures:
+            values = [v for row in rows for v in row["measures"][reward.name] if v is not None]
+            if values:
+                measures[reward.name] = fmean(values)
         return Score(
             benchmark=self.name,
             label="greedy" if greedy else f"avg@{samples}",
@@ -153,17 +159,16 @@ def stored_engine(path: Path, evaluation: Evaluation) -> Engine:
     A row holds `completion` (text) or `completions` (texts), and may hold `prompt`, the messages
     or the user's text. Without prompts there must be one row per problem, in their order.
     """
-    rows = read_rows(path)
-    if not rows:
-        raise UsageError(f"{path} holds no JSON rows; expected one per problem with 'completion'")
+    rows = _strict_rows(path)
     texts: list[list[str]] = []
-    for number, row in enumerate(rows):
+    for number, row in rows.items():
         found = row.get("completions", row.get("completion"))
-        if found is None:
-            raise UsageError(f"{path}, row {number + 1}: no 'completion' or 'completions'")
-        texts.append([found] if isinstance(found, str) else list(found))
-    if all("prompt" in row for row in rows):
-        keys = [_key(row["prompt"]) for row in rows]
+        several = [found] if isinstance(found, str) else found
+        if not isinstance(several, list) or not all(isinstance(text, str) for text in several):
+            raise UsageError(f"{path}:{number} has no text 'completion' and no list 'completions'")
+        texts.append(several)
+    if all("prompt" in row for row in rows.values()):
+        keys = [_key(row["prompt"]) for row in rows.values()]
     elif len(rows) == len(evaluation.prompts):
         keys = [_key(prompt) for prompt in evaluation.prompts]
     else:
@@ -181,6 +186,23 @@ def stored_engine(path: Path, evaluation: Evaluation) -> Engine:
             f"the first: {missing[0][-1]['content'][:80]!r}"
         )
     return _Stored(stored)
+
+
+def _strict_rows(path: Path) -> dict[int, dict[str, Any]]:
+    """The rows of a user's JSONL file by line number; none may be left out, for order matters."""
+    rows = {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                rows[number] = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UsageError(f"{path}:{number} is no JSON: {error.msg}") from error
+            if not isinstance(rows[number], dict):
+                raise UsageError(f"{path}:{number} is no JSON object with 'completion'")
+    if not rows:
+        raise UsageError(f"{path} holds no JSON rows; expected one per problem with 'completion'")
+    return rows
 
 
 class _Stored:
@@ -202,7 +224,10 @@ class _Stored:
 
 def _key(prompt: Any) -> str:
     """A prompt by its user's text, whichever shape it is stored in."""
-    return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
+    try:
+        return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
+    except (IndexError, KeyError, TypeError):
+        raise UsageError(f"prompt {prompt!r} is neither text nor a list of messages") from None
 
 
 def _bind(name: str, args: Any, plugins: Plugins) -> BoundReward:

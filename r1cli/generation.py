@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,20 +52,22 @@ class Generation:
     ) -> tuple[int, int]:
         """Sample what `out` lacks, append it, and say how many prompts were sampled and kept."""
         before = read_rows(out)
+        if not before and out.exists() and out.stat().st_size:
+            raise UsageError(f"{out} holds something else than completions; choose another --out")
         foreign = [row for row in before if row.get("spec") != self.spec]
         if foreign:
             raise UsageError(
                 f"{out} holds completions made with another model or other settings; "
                 "choose another --out"
             )
-        counts: dict[str, int] = {}
-        for row in before:
-            counts[row["hash"]] = counts.get(row["hash"], 0) + 1
-        done = {
-            index
-            for index, prompt in enumerate(self.prompts)
-            if counts.get(problem_hash(prompt), 0) >= self.sampling.n
-        }
+        wanted = 1 if self.sampling.temperature == 0 else self.sampling.n
+        left = Counter(row["hash"] for row in before)
+        hashes = [problem_hash(prompt) for prompt in self.prompts]
+        have = []
+        for key in hashes:  # a prompt that stands in the data twice is sampled twice
+            have.append(min(left[key], wanted))
+            left[key] -= have[-1]
+        done = {index for index, number in enumerate(have) if number == wanted}
         kept = len(done)
         progress(kept, len(self.prompts))
         if kept == len(self.prompts):
@@ -72,19 +75,17 @@ class Generation:
         with open_engine(engine, self.model, {}, self.plugins) as opened:
             written = 0
             for index, completions in sample(opened, self.prompts, self.sampling, done=done):
-                prompt = self.prompts[index]
-                have = counts.get(problem_hash(prompt), 0)
-                for number, completion in list(enumerate(completions))[have:]:
+                for number, completion in list(enumerate(completions))[have[index] :]:
                     append_row(
                         out,
                         {
                             **self.rows[index],
-                            "prompt": prompt,
+                            "prompt": self.prompts[index],
                             "completion": str(completion),
                             "sample": number,
                             "tokens": completion.tokens,
                             "finish_reason": "length" if completion.truncated else "stop",
-                            "hash": problem_hash(prompt),
+                            "hash": hashes[index],
                             "model": self.model,
                             "spec": self.spec,
                         },

@@ -48,6 +48,8 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     run = open_run(directory, recipe, resume=is_main_process())
     run.emit = plugins.emit
     with _recorded(run, plugins):
+        if run.finished:
+            log.info("%s is finished already", directory)
         if not run.state.get("checkpoint"):
             _train(resolve_model(recipe, plugins), run, rows, parts)
         if is_main_process():
@@ -98,7 +100,7 @@ def run_pipeline(
 ) -> list[Run]:
     """Train the stages one after the other, each from the policy that the one before left."""
     stages = stage_recipes(pipeline, path, directory)
-    for recipe, _ in stages[:1]:
+    for recipe, _ in stages:
         check(recipe, plugins)
     if fresh:
         move_aside(directory)

@@ -7,6 +7,7 @@ the nearest valid name. What the names mean is checked in `check.py`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -48,7 +49,7 @@ class MixtureItem(Component):
     """`weight` keeps that share of the dataset, chosen by the mixture's seed."""
 
     columns: dict[str, str] = {}
-    weight: float = Field(1.0, gt=0, le=1)
+    weight: float = Field(default=1.0, gt=0, le=1)
 
 
 class Dataset(Strict):
@@ -75,11 +76,11 @@ class Dataset(Strict):
 
 
 class RewardTerm(Component):
-    weight: float = 1.0
+    weight: float = Field(default=1.0, allow_inf_nan=False)
 
 
 class Trainer(Strict):
-    """`args` go to the trainer's own config class under their own names (TRL's, for sft and grpo)."""
+    """`args` go to the trainer's own config class under its names (TRL's, for sft and grpo)."""
 
     name: str | None = None
     args: dict[str, Any] = {}
@@ -88,21 +89,21 @@ class Trainer(Strict):
 class Batch(Strict):
     """What one optimizer step learns from; micro-batch and accumulation are derived from it."""
 
-    prompts_per_step: int | None = Field(None, ge=1)
-    group_size: int | None = Field(None, ge=1)
-    micro_batch: int | None = Field(None, ge=1)
+    prompts_per_step: int | None = Field(default=None, ge=1)
+    group_size: int | None = Field(default=None, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
 
 
 class Launch(Component):
     name: str = "local"
     accelerator: str = "single"
-    processes: int = Field(1, ge=1)
+    processes: int = Field(default=1, ge=1)
 
 
 class BenchmarkRun(Component):
     """`args` override the benchmark's sampling; `limit` takes the first problems only."""
 
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     data: str | None = None
 
 
@@ -110,12 +111,12 @@ class Recipe(Strict):
     """Everything a training run is defined by."""
 
     name: str | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     model: Model
     dataset: Dataset
     system_prompt: str | None = None
     rewards: list[RewardTerm] = []
-    max_failures: int = Field(0, ge=0)
+    max_failures: int = Field(default=0, ge=0)
     trainer: Trainer
     batch: Batch = Batch()
     launch: Launch = Launch()
@@ -140,12 +141,15 @@ class Pipeline(Strict):
     """Several recipes in a row; each but the first starts from the checkpoint before it."""
 
     name: str | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     stages: list[Stage] = Field(min_length=1)
     benchmarks: list[BenchmarkRun] = []
 
 
 Shape = TypeVar("Shape", Recipe, Pipeline)
+
+Name = re.compile(r"\w[\w.+-]*")
+"""A recipe's name is that of its run directory, so it leads nowhere else."""
 
 
 def recipes_folder() -> Path:
@@ -169,14 +173,23 @@ def find(name: str, beside: Path | None = None) -> Path:
     """The file of a recipe: a path, a path beside another recipe, or a shipped name."""
     near = [beside.parent / name, beside.parent / f"{name}.yaml"] if beside else []
     for path in (*near, Path(name)):
-        if path.is_file():
+        if _is_file(path):
             return path
+    if _is_file(Path(name), folder=True):
+        raise UsageError(f"{name} is a folder; name a recipe file in it")
     known = shipped()
     if name.removesuffix(".yaml") in known:
         return known[name.removesuffix(".yaml")]
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else "see: r1 recipe list"
     raise UsageError(f"no recipe {name!r}: no such file and no shipped recipe; {hint}")
+
+
+def _is_file(path: Path, folder: bool = False) -> bool:
+    try:
+        return path.is_dir() if folder else path.is_file()
+    except OSError:  # a name too long for a file's, a folder that may not be entered
+        return False
 
 
 def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -197,11 +210,18 @@ def _read(shape: type[Shape], path: Path, overrides: Sequence[str]) -> Shape:
     text = source.read(path)
     if not isinstance(text.data, dict):
         raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, trainer")
+    if shape is Recipe and "stages" in text.data:
+        raise UsageError(f"{path} is a pipeline; run it with: r1 pipeline --recipe {path}")
     for assignment in overrides:
         text.override(assignment)
     recipe = validate(shape, text)
     if not recipe.name:
         recipe = recipe.model_copy(update={"name": _default_name(path)})
+    elif not Name.fullmatch(recipe.name):
+        raise UsageError(
+            f"name {recipe.name!r} at {text.at(('name',))} cannot name a run directory; "
+            "use letters, digits and . _ + -"
+        )
     if isinstance(recipe, Recipe):
         recipe._source = text
     return recipe
@@ -217,7 +237,9 @@ def validate(shape: type[Shape], text: Source) -> Shape:
     try:
         return shape.model_validate(text.data)
     except ValidationError as error:
-        problems = [_explain(shape, text, problem) for problem in error.errors()]
+        # A misspelt key first: the missing one that it causes says less.
+        found = sorted(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
+        problems = [_explain(shape, text, problem) for problem in found]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UsageError(problems[0] + more) from error
 
@@ -229,9 +251,9 @@ def _explain(shape: type[BaseModel], text: Source, problem: Any) -> str:
         known = _fields(shape, key[:-1])
         near = difflib.get_close_matches(str(key[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-        if isinstance(text.data, dict) and "stages" in text.data and shape is Recipe:
-            hint = "this is a pipeline; run it with: r1 pipeline --recipe ..."
         return f"unknown key {dotted!r} at {text.at(key)}; {hint}"
+    if problem["type"] == "model_type":
+        return f"{dotted} at {text.at(key)} has no keys; it takes: {', '.join(_fields(shape, key))}"
     if problem["type"] == "missing":
         return f"missing key {dotted!r} in {text.at(key[:-1])}"
     message = problem["msg"].removeprefix("Value error, ")

@@ -5,8 +5,8 @@
     rollouts/*.parquet     every completion with its rewards      checkpoints/checkpoint-N/
     eval/*.jsonl           every benchmark sample with its score  model/     the final policy
 
-Files appear whole or not at all: each is written beside its place and renamed, and rows are
-appended by one write each, so a kill leaves no half line behind.
+Files appear whole or not at all: each is written beside its place and renamed. Rows are appended
+by one write each; should a kill tear a long one all the same, it is closed off and left out.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
 import shutil
 import time
@@ -24,9 +25,19 @@ from typing import Any
 
 from r1cli import provenance, source
 from r1cli.errors import ProviderError, UsageError
-from r1cli.recipe import Recipe
+from r1cli.recipe import Recipe, validate
 
 RESOLVED = "recipe.resolved.yaml"
+
+log = logging.getLogger(__name__)
+
+UNBORN = (".lock", f".{RESOLVED}.partial")
+"""What a run killed in its first moment may leave."""
+
+UNWRITABLE = (
+    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR),
+)
 
 
 @contextlib.contextmanager
@@ -40,16 +51,20 @@ def disk_errors(path: Path) -> Iterator[None]:
                 f"no space left while writing {path}; free some and run the same command again: "
                 "it goes on from the last checkpoint"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in UNWRITABLE:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
         raise
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace a file in one step: a reader or a crash sees the old text or the new, whole."""
+    """Replace a file in one step: a reader or a crash sees the old text or the new, whole.
+
+    One process writes a file at a time (a run directory is held), so what it writes beside has one
+    name, and what a killed process left there is overwritten.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside = path.with_name(f".{path.name}.partial")
         try:
             with beside.open("w", encoding="utf-8") as file:
                 file.write(text)
@@ -62,12 +77,14 @@ def write_atomic(path: Path, text: str) -> None:
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
     """Append one JSON line by a single write."""
-    line = (json.dumps(row, ensure_ascii=False, default=str) + "\n").encode()
+    line = (json.dumps(row, ensure_ascii=False, default=str) + "\n").encode(errors="replace")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             size = os.fstat(handle).st_size
+            if size and os.pread(handle, 1, size - 1) != b"\n":
+                line = b"\n" + line  # a torn line must not take this one with it
             if os.write(handle, line) != len(line):
                 os.ftruncate(handle, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
@@ -76,13 +93,18 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSONL file of ours; a torn last line, if a machine died, is left out."""
+    """The rows of a JSONL file of ours; a line torn by a kill or a crash is left out."""
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not splitlines(): it also splits at U+2028 and the like, which JSON text may hold.
+    with disk_errors(path):
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
+            row = json.loads(line)
+            if isinstance(row, dict):
+                rows.append(row)
     return rows
 
 
@@ -92,7 +114,7 @@ class Run:
     def __init__(self, directory: Path, recipe: Recipe) -> None:
         self.directory, self.recipe = directory, recipe
         self.emit: Callable[..., None] = lambda event, **values: None
-        self._lock: Any = None
+        self._lock = contextlib.ExitStack()
 
     @property
     def checkpoints(self) -> Path:
@@ -148,29 +170,43 @@ class Run:
         return self.state.get("status") == "finished"
 
     def hold(self) -> None:
-        """Take the directory for this process; the kernel lets go of it when the process ends."""
+        """Take the directory for this process."""
         with disk_errors(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.directory / ".lock").open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            raise UsageError(
-                f"{self.directory} is in use by another r1 process; wait for it or choose --run"
-            ) from None
+        self._lock.enter_context(_held(self.directory))
 
     def release(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.close()
 
 
 def move_aside(directory: Path) -> None:
-    """Rename an existing run, keeping it, so that its name is free."""
-    if directory.exists():
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        directory.rename(directory.with_name(f"{directory.name}.{stamp}"))
+    """Rename an existing run or pipeline, keeping it, so that its name is free.
+
+    What is neither stays. Raises UsageError for one that a process is still working in.
+    """
+    runs = [path.parent for depth in ("", "*/") for path in directory.glob(depth + RESOLVED)]
+    if not runs:
+        return
+    with contextlib.ExitStack() as held:
+        for path in runs:
+            held.enter_context(_held(path))
+        whole = directory.resolve()
+        aside = f"{whole.name}.{time.strftime('%Y%m%d-%H%M%S')}"
+        taken = len(list(whole.parent.glob(f"{aside}*")))
+        whole.rename(whole.with_name(f"{aside}-{taken}" if taken else aside))
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """The directory's lock; the kernel lets go of it when the process ends."""
+    with disk_errors(directory), (directory / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{directory} is in use by another r1 process; wait for it or choose another --run"
+            ) from None
+        yield
 
 
 def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
@@ -192,11 +228,12 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
                 f"{directory} was made by a different recipe ({difference(before, resolved)}); "
                 "add --fresh to move it aside, or choose another --run"
             )
-    elif directory.exists() and any(p.name != ".lock" for p in directory.iterdir()):
+    elif directory.exists() and any(p.name not in UNBORN for p in directory.iterdir()):
         raise UsageError(f"{directory} exists and is no r1 run; choose another --run")
     run.hold()
     if not existing.exists():
         write_atomic(existing, resolved)
+    if not run.state:
         run.record(**provenance.collect(recipe.seed), status="running")
     return run
 
@@ -235,8 +272,10 @@ def list_runs(root: Path) -> list[Run]:
     found.sort(key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)
     runs = []
     for directory in found:
-        recipe = source.read(directory / RESOLVED).data
-        runs.append(Run(directory, Recipe.model_validate(recipe)))
+        try:
+            runs.append(Run(directory, validate(Recipe, source.read(directory / RESOLVED))))
+        except UsageError as error:
+            log.warning("left out %s: %s", directory, error)
     return runs
 
 

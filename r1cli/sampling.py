@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from r1cli.errors import PluginError
 from r1cli.plugins import Plugins
 from r1cli.signature import bind
 from r1cli.types import Completion, Engine, Message, Prompt, Sampling
@@ -42,6 +43,11 @@ def sample(
             continue
         seeded = replace(sampling, seed=sampling.seed * 1_000_003 + start // BATCH)
         batch = engine.generate([prompts[index] for index in indices], seeded)
+        if len(batch) != len(indices) or not all(batch):
+            raise PluginError(
+                f"the engine answered {sum(map(bool, batch))} of {len(indices)} prompts; it must "
+                "return a list of one or more completions for each"
+            )
         for index, completions in zip(indices, batch, strict=True):
             if index not in done:
                 yield index, completions

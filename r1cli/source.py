@@ -1,12 +1,14 @@
 """YAML text as plain data that remembers on which line every key stood.
 
 Safe tags only, `2e-6` is a float (PyYAML follows YAML 1.1, where it is a string), and a key said
-twice is an error.
+twice is an error. What is written reads back as it was: the text "2e-6" is quoted.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from r1cli.errors import UsageError
 
 Key = tuple[str | int, ...]
 """Where a value stands: ("rewards", 0, "name")."""
+
+LARGEST = 100_000
+"""Values in one file. Nested aliases can say billions in nine short lines."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,11 +42,16 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes text which `_Loader` would read as a number."""
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 class Source:
@@ -63,23 +73,34 @@ class Source:
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise UsageError(f"--set {assignment!r} is not of the form dotted.key=value")
-        key: Key = tuple(int(part) if part.isdigit() else part for part in path.split("."))
-        place = self.data
-        for part in key[:-1]:
-            if isinstance(place, dict):
-                place = place.setdefault(part, {})
-                place = {} if place is None else place
-            elif isinstance(place, list) and isinstance(part, int) and part < len(place):
-                place = place[part]
-            else:
-                raise UsageError(f"--set {path}: there is no {part!r} to set a key of")
-        last = key[-1]
-        if isinstance(place, list) and (not isinstance(last, int) or last >= len(place)):
-            raise UsageError(f"--set {path}: the list has {len(place)} items, counted from 0")
-        if not isinstance(place, (dict, list)):
-            raise UsageError(f"--set {path}: {'.'.join(map(str, key[:-1]))} is {place!r}, no table")
-        place[last] = parse(text, "--set").data  # type: ignore[index]
+        parts = path.split(".")
+        place, key = self.data, ()  # type: Any, Key
+        for part in parts[:-1]:
+            number, key = self._enter(place, part, key, path)
+            if isinstance(place, dict) and place.get(number) is None:
+                place[number] = {}
+                self.lines[key] = 0
+            place = place[number]
+        number, key = self._enter(place, parts[-1], key, path)
+        place[number] = parse(text, f"--set {path}").data
+        # What stood below the old value is gone, and its lines with it.
+        self.lines = {k: line for k, line in self.lines.items() if k[: len(key)] != key}
         self.lines[key] = 0
+
+    def _enter(self, place: Any, part: str, key: Key, path: str) -> tuple[str | int, Key]:
+        """`part` as an index into `place`, which stands at `key`, and the key it leads to."""
+        said = ".".join(map(str, key)) or "the recipe"
+        index: str | int = part
+        if isinstance(place, list):
+            if not part.isdecimal() or int(part) >= len(place):
+                raise UsageError(
+                    f"--set {path}: {said} is a list of {len(place)} items, counted from 0; "
+                    f"it has no {part!r}"
+                )
+            index = int(part)
+        elif not isinstance(place, dict):
+            raise UsageError(f"--set {path}: {said} is {place!r} and has no keys")
+        return index, (*key, index)
 
 
 def read(path: Path) -> Source:
@@ -95,34 +116,46 @@ def read(path: Path) -> Source:
 
 def parse(text: str, name: str) -> Source:
     """The YAML of a string; `name` is what errors call it."""
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        data = None if node is None else loader.construct_document(node)  # type: ignore[no-untyped-call]
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            data = None if node is None else loader.construct_document(node)
+            lines = _lines(node, ()) if node is not None else iter(())
+            known = dict(itertools.islice(lines, LARGEST + 1))
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark or error.context_mark).line + 1 if error.problem_mark else 0
-        where = f"{name}:{line}" if line else name
-        raise UsageError(f"{where} is not a safe, well-formed YAML file: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-    finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
-    return Source(data, name, dict(_lines(node, ())) if node is not None else {})
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise UsageError(f"{where} is not safe, well-formed YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        where = f"{name}:{text.count(chr(10), 0, error.position) + 1}"
+        raise UsageError(f"{where} holds a character that YAML does not allow") from error
+    except ValueError as error:  # a date that is no date, `!!int x`
+        raise UsageError(f"{name} holds a value that cannot be read: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{name} is nested too deeply, or holds itself by an alias") from error
+    if len(known) > LARGEST:
+        raise UsageError(f"{name} holds more than {LARGEST} values, aliases written out")
+    return Source(data, name, known)
 
 
-def _lines(node: yaml.Node, key: Key) -> list[tuple[Key, int]]:
-    found = [(key, node.start_mark.line + 1)]
+def _lines(node: yaml.Node, key: Key) -> Iterator[tuple[Key, int]]:
+    yield key, node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
-            inside = _lines(value_node, (*key, key_node.value))
             # A key's own line reads better than the line on which its block value begins.
-            found += [((*key, key_node.value), key_node.start_mark.line + 1), *inside[1:]]
+            inside = _lines(value_node, (*key, key_node.value))
+            next(inside)
+            yield (*key, key_node.value), key_node.start_mark.line + 1
+            yield from inside
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            found += _lines(item, (*key, number))
-    return found
+            yield from _lines(item, (*key, number))
 
 
 def dump(data: Any) -> str:
     """Data as YAML in the order it was given."""
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text

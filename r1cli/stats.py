@@ -32,16 +32,21 @@ def interval(scores: Sequence[Sequence[float]]) -> Interval:
     """95 % interval of avg@n, clustered by problem.
 
     Samples of one problem are not independent, so the problem is the unit: for one 0/1 sample each
-    the Wilson score interval, else the normal interval of the problem means (arXiv:2411.00640).
+    the Wilson score interval, else the normal interval of the problem means (arXiv:2411.00640),
+    inside 0..1 where the scores are. Where all problems are wholly right, or all wholly wrong,
+    the normal interval has no width, which is more than n problems can tell: Wilson again.
     """
     means = [fmean(samples) for samples in scores]
     n, mean = len(means), fmean(means)
-    if all(len(samples) == 1 and samples[0] in (0.0, 1.0) for samples in scores):
+    single = all(len(samples) == 1 for samples in scores)
+    if set(means) <= {0.0, 1.0} and (single or len(set(means)) == 1):
         return wilson(round(sum(means)), n)
     if n < 2:
         return Interval(0.0, 1.0)
     half = Z95 * stdev(means) / math.sqrt(n)
-    return Interval(mean - half, mean + half)
+    if min(means) < 0.0 or max(means) > 1.0:
+        return Interval(mean - half, mean + half)
+    return Interval(max(0.0, mean - half), min(1.0, mean + half))
 
 
 def wilson(successes: int, n: int) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -52,7 +53,7 @@ class Completion(str):
     @property
     def answer(self) -> str:
         """The text after the last `</think>`; empty while the reasoning is still open."""
-        head, closed, tail = self.rpartition("</think>")
+        _, closed, tail = self.rpartition("</think>")
         if closed:
             return tail
         return "" if "<think>" in self else str(self)
@@ -68,6 +69,15 @@ class Sampling:
     max_tokens: int = 512
     n: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature {self.temperature} is not 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p {self.top_p} is not above 0 and at most 1")
+        for name, least in (("top_k", 0), ("max_tokens", 1), ("n", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} {getattr(self, name)} is not {least} or more")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -64,7 +64,7 @@ def test_an_unknown_name_is_told_the_nearest_one():
 
 
 def test_an_empty_registry_says_so():
-    with pytest.raises(UsageError, match="^no reward 'x'; none is known$"):
+    with pytest.raises(UsageError, match=r"^no reward 'x'; none is known$"):
         registry().get("x")
 
 

@@ -35,7 +35,7 @@ def chain_sums(
     split: Literal["train", "test"] = "train",
     size: int = 1000,
     terms: int = 7,
-    highest: int = 40,
+    highest: int = 20,
     seed: int = 0,
     demos: dict[str, float] | None = None,
 ) -> list[dict[str, str]]:
@@ -50,8 +50,7 @@ def chain_sums(
     rng = random.Random(f"chain_sums {split} {seed}")  # a string seeds alike in every process
     problems = [_problem(rng, split, terms, highest) for _ in range(size)]
     rows = [
-        {"prompt": _prompt(problem), "solution": str(totals(problem)[-1])}
-        for problem in problems
+        {"prompt": _prompt(problem), "solution": str(totals(problem)[-1])} for problem in problems
     ]
     if demos is not None:
         kinds = rng.choices(list(demos), weights=list(demos.values()), k=size)
@@ -84,7 +83,8 @@ def is_held_out(expression: str) -> bool:
 
 
 def _prompt(problem: list[str]) -> str:
-    return " ".join(["Compute", problem[0], *(f"{term[0]} {term[1]}" for term in problem[1:])]) + "."
+    terms = problem[:1] + [f"{term[0]} {term[1]}" for term in problem[1:]]
+    return f"Compute {' '.join(terms)}."
 
 
 def _problem(rng: random.Random, split: str, terms: int, highest: int) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from r1cli import signature
-from r1cli.errors import PluginError, UsageError
+from r1cli.errors import PluginError, R1Error, UsageError
 from r1cli.plugins import Plugins
 from r1cli.recipe import Recipe
 from r1cli.types import Completion, Outcome, Prompt
@@ -47,28 +48,42 @@ class BoundReward:
         Raises PluginError when the reward raises or breaks its contract: an exception is a bug in
         the reward or its data, and a bug must never be learned from as a zero.
         """
-        known = self.columns
-        wanted = {
-            name: list(columns[name])
-            for name in (*known.required, *known.optional)
-            if name in columns
-        }
-        if signature.collects_columns(self.function):
-            wanted = {name: list(values) for name, values in columns.items()} | wanted
+        data = self._data(columns)
         if signature.takes_prompts(self.function):
-            wanted["prompts"] = list(prompts)
-        for name in self.args:
-            wanted.pop(name, None)
+            data["prompts"] = list(prompts)
         try:
-            values = self.function(list(completions), **wanted, **self.args)
+            values = self.function(list(completions), **data, **self.args)
+        except R1Error:
+            raise
         except Exception as error:
             raise PluginError(
-                f"reward {self.name!r} raised {type(error).__name__}: {error}"
+                f"reward {self.name!r} raised {type(error).__name__}: {_line(error)}"
+                f"{self._culprit(completions, data)}"
             ) from error
         return self._outcomes(values, completions)
 
+    def _data(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+        """The columns that this reward reads; one that is called like an argument is not data."""
+        known = self.columns
+        wanted = {*known.required, *known.optional}
+        if signature.collects_columns(self.function):
+            wanted |= {*columns} - {*signature.parameters(self.function), *signature.GIVEN}
+        return {name: list(values) for name, values in columns.items() if name in wanted}
+
+    def _culprit(self, completions: Sequence[Completion], data: Mapping[str, list[Any]]) -> str:
+        """The first sample on which the reward raises by itself, for the message."""
+        for i, completion in enumerate(completions):
+            one = {name: [values[i]] for name, values in data.items()}
+            try:
+                self.function([completion], **one, **self.args)
+            except Exception:
+                read = {name: value[0] for name, value in one.items() if name != "prompts"}
+                columns = f", columns {reprlib.repr(read)}" if read else ""
+                return f" on sample {i} ({str(completion)[:60]!r}{columns})"
+        return ""
+
     def _outcomes(self, values: Any, completions: Sequence[Completion]) -> list[Outcome]:
-        if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
+        if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
             raise PluginError(
                 f"reward {self.name!r} returned {type(values).__name__}, "
                 "expected a list with one number or None per completion"
@@ -90,6 +105,10 @@ class BoundReward:
                 f"({str(completion)[:60]!r}), expected a finite number or None"
             )
         return Outcome("score", number)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _number(value: Any) -> float | None:

@@ -58,7 +58,8 @@ def test_every_step_of_every_demonstration_is_right(kind, steps):
         shown = re.findall(r"([+-]\d)=(\d+)", work)
         assert [int(term) for term, _ in shown] == numbers[1 : steps + 1]
         assert [int(total) for _, total in shown] == running_totals(numbers)[1 : steps + 1]
-        assert work == ("".join([str(numbers[0]), *(f"{t}={s}" for t, s in shown)]) if steps else "")
+        chain = "".join(f"{term}={total}" for term, total in shown)
+        assert work == (f"{numbers[0]}{chain}" if steps else "")
 
 
 def test_the_mixture_has_the_asked_for_shares():

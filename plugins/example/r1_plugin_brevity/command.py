@@ -6,7 +6,6 @@ from statistics import mean, median
 import typer
 
 from r1cli import UsageError, read_rows, ui
-from r1_plugin_brevity import brevity
 
 app = typer.Typer()
 
@@ -28,6 +27,6 @@ def show(
         "median": median(lengths),
         "mean": mean(lengths),
         "longest": max(lengths),
-        f"at_most_{max_chars}": mean(brevity(texts, max_chars=max_chars)),
+        f"at_most_{max_chars}": sum(length <= max_chars for length in lengths) / len(texts),
     }
     ui.table([row], list(row), as_json=json)
