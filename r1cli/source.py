@@ -33,7 +33,8 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key is no plain word", key_node.start_mark
                 )
-            key = self.construct_object(key_node, deep=True)
+            merge = key_node.tag == "tag:yaml.org,2002:merge"
+            key = "<<" if merge else self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} is given twice", key_node.start_mark

@@ -1,7 +1,7 @@
 """TRL's GRPO trainer, with the same learning for less computing where that is possible.
 
-Four short overrides. Each asks first whether its short cut applies and hands over to TRL where it
-does not, so every setting of `GRPOConfig` keeps working.
+Short overrides. Each asks first whether its short cut applies and hands over to TRL where it does
+not, so every setting of `GRPOConfig` keeps working.
 """
 
 from __future__ import annotations
@@ -50,13 +50,8 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
                 return super()._generate_single_turn(
                     prompt_ids, images, multimodal_fields, num_generations, *args, **kwargs
                 )
-            draw = sampler.Draw(
-                max_new_tokens=self.max_completion_length,
-                eos_token_ids=tuple(self.eos_token_ids),
-                temperature=self.temperature,
-                top_k=self.top_k,
-                top_p=self.top_p,
-            )
+            eos, limit = tuple(self.eos_token_ids), self.max_completion_length
+            draw = sampler.Draw(limit, eos, self.temperature, self.top_k, self.top_p)
             with unwrap_model_for_generation(
                 self.model_wrapped,
                 self.accelerator,
@@ -67,15 +62,22 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
                 )
             return completions, None
 
+        def _generate_and_score_completions(self, inputs):
+            batch = super()._generate_and_score_completions(inputs)
+            plain = self.multi_objective_aggregation == "sum_then_normalize"
+            if self.model.training and plain and self.microbatch_rules.leave_out:
+                advantages = batch["advantages"]
+                batch["advantages"] = microbatch.without_rounding(advantages, self.num_generations)
+            return batch
+
         def _prepare_inputs(self, generation_batch):
             before = self._buffered_inputs
             inputs = super()._prepare_inputs(generation_batch)
             if self._buffered_inputs is before:
                 return inputs  # an evaluation, or micro-batches rearranged in an earlier call
-            self._buffered_inputs = microbatch.rearrange(
-                self._buffered_inputs, self.microbatch_rules
-            )
-            if self.microbatch_rules.leave_out:
+            rules = self.microbatch_rules
+            self._buffered_inputs = microbatch.rearrange(self._buffered_inputs, rules)
+            if rules.leave_out:
                 kept = sum(len(batch["advantages"]) for batch in self._buffered_inputs)
                 share = kept / (self.args.steps_per_generation * self._train_batch_size)
                 self._metrics["train"]["frac_rows_with_gradient"].append(share)
@@ -97,9 +99,9 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
                 return super()._get_per_token_logps_and_entropies(
                     model, input_ids, attention_mask, logits_to_keep, batch_size, **kwargs
                 )
-            parts = zip(input_ids.split(size), attention_mask.split(size), strict=True)
             scored = [
-                _score(model, ids, mask, logits_to_keep, self.temperature) for ids, mask in parts
+                _score(model, ids, mask, logits_to_keep, self.temperature)
+                for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True)
             ]
             logps, entropies = (torch.cat(part) for part in zip(*scored, strict=True))
             return logps, entropies if kwargs.get("compute_entropy") else None, None
@@ -145,10 +147,10 @@ def unfit(model: PreTrainedModel) -> str | None:
     if "logits_to_keep" not in inspect.signature(plain.forward).parameters:
         return "a model whose forward has no logits_to_keep"
     try:
-        layers = DynamicCache(config=model.config).layers
+        kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
     except (AttributeError, KeyError, TypeError, ValueError):
         return "a model with a cache of its own"
-    if any(type(layer) is not DynamicLayer for layer in layers):
+    if kinds != {DynamicLayer}:
         return "a model with sliding-window, linear or other special attention layers"
     return None
 
@@ -177,7 +179,7 @@ def direct_scores(trainer: Any, tokens: int, kwargs: dict[str, Any]) -> bool:
 def _score(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities and entropies of the last `keep` tokens of `ids` (B, P+C), each (B, C).
+    """Log-probabilities and entropies (B, C) of the last `keep` tokens of `ids` (B, P+C).
 
     Both are 0 at padding. Entropies carry no gradient.
     """

@@ -91,6 +91,21 @@ def rearrange(batches: list[Batch], rules: Rules) -> list[Batch]:
     return [trim(part, prompts=rules.trim_prompts) for part in parts]
 
 
+def without_rounding(advantages: torch.Tensor, group_size: int) -> torch.Tensor:
+    """Set to 0 the advantages (B,) that are only the rounding error of their group's mean.
+
+    A group's advantages sum to 0, so those of a group that has only one value besides 0 are 0. In
+    float32 the mean of eight rewards of 0.1 is not 0.1; TRL divides the rest by 1e-4.
+    """
+    import torch
+
+    groups = advantages.view(-1, group_size)
+    moved = groups != 0
+    highest = groups.masked_fill(~moved, -torch.inf).amax(1, keepdim=True)
+    lowest = groups.masked_fill(~moved, torch.inf).amin(1, keepdim=True)
+    return groups.masked_fill(highest <= lowest, 0.0).view(-1)
+
+
 def trim(batch: Batch, *, prompts: bool = True) -> Batch:
     """Cut the columns of (B, P) on the left and of (B, C) on the right that are padding only."""
     width = batch["completion_mask"].size(1)

@@ -19,7 +19,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     from r1cli import ui
     from r1cli.recipe import is_pipeline, load, load_pipeline, shipped
 
-    rows = []
+    rows: list[dict[str, str | None]] = []
     for name, path in shipped().items():
         about = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         if is_pipeline(path):

@@ -178,6 +178,18 @@ def test_advantages_per_token_are_cut_like_the_tokens(make):
     assert_same_gradient(make, batch)
 
 
+def test_advantages_that_are_rounding_errors_become_zero():
+    equal = torch.full((8,), 0.1)
+    noise = (equal - torch.nanmean(equal)) / 1e-4
+    assert noise.abs().max() > 0  # else TRL's arithmetic has changed and this can go
+    one_unscorable = noise.clone()
+    one_unscorable[3] = 0.0
+    real = torch.tensor([-0.35] * 7 + [2.47])
+    tiny = torch.tensor([1e-7, -1e-7] + [0.0] * 6)
+    cleared = microbatch.without_rounding(torch.cat([noise, one_unscorable, real, tiny]), 8)
+    assert cleared.equal(torch.cat([torch.zeros(16), real, tiny]))
+
+
 def test_columns_it_does_not_know_are_left_to_trl(make):
     batches = [generation() | {"pixel_values": torch.zeros(7, 3)}]
     assert microbatch.rearrange(batches, make(fast_trainer()).microbatch_rules) is batches

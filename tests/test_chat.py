@@ -1,0 +1,69 @@
+"""Templates as the models ship them, rendered by jinja2 as transformers does."""
+
+import pytest
+
+jinja2 = pytest.importorskip("jinja2", reason="chat templates are Jinja")
+
+from r1cli.chat import prefill, render
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\nTAIL{% endif %}"
+)
+TEMPLATES = {
+    "chatml": (CHATML.replace("TAIL", ""), ""),
+    "qwen3-thinking": (CHATML.replace("TAIL", "<think>\n"), "<think>\n"),
+    "qwen3": (
+        CHATML.replace("TAIL", "{% if no_think %}<think>\n\n</think>\n\n{% endif %}"),
+        "",
+    ),
+    "r1-distill": (
+        "<BOS>{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}",
+        "<think>\n",
+    ),
+    "opens unasked": (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant: <think>",
+        "<think>",
+    ),
+    "strips": (
+        CHATML.replace("m.content", "m.content | trim").replace("TAIL", "<think>\n"),
+        "<think>\n",
+    ),
+}
+CONTENTS = ["1 + 1?", "think", "n", "<think>", "assistant", "", " spaces \n", "a </think> b", "日本"]
+
+
+class Tokenizer:
+    def __init__(self, template):
+        self.template = jinja2.Template(template)
+
+    def apply_chat_template(self, messages, *, tokenize, add_generation_prompt, **extra):
+        assert tokenize is False
+        return self.template.render(
+            messages=messages, add_generation_prompt=add_generation_prompt, **extra
+        )
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("system", [None, "Reason inside <think> </think>."])
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_prefill_is_what_the_template_opens(name, system, content):
+    template, expected = TEMPLATES[name]
+    if name == "opens unasked" and content in ("", "think", "n", "<think>"):
+        pytest.skip("a template that ignores add_generation_prompt, and a content that it repeats")
+    messages = [{"role": "user", "content": content}]
+    if system:
+        messages = [{"role": "system", "content": system}, *messages]
+    assert prefill(Tokenizer(template), messages) == expected
+
+
+def test_template_arguments_reach_the_template():
+    tokenizer = Tokenizer(TEMPLATES["qwen3"][0])
+    messages = [{"role": "user", "content": "hi"}]
+    assert prefill(tokenizer, messages, no_think=True) == "<think>\n\n</think>\n\n"
+
+
+def test_text_goes_as_it_is():
+    assert render(None, "<think>1 + 1") == "<think>1 + 1"
+    assert prefill(None, "1 + 1 <think>") == ""
