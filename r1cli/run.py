@@ -235,6 +235,8 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
         write_atomic(existing, resolved)
     if not run.state:
         run.record(**provenance.collect(recipe.seed), status="running")
+    elif not run.finished:
+        run.record(status="running", error=None)
     return run
 
 

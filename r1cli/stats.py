@@ -56,4 +56,6 @@ def wilson(successes: int, n: int) -> Interval:
     p, z2 = successes / n, Z95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    # Exact at the ends, where rounding would leave 1e-17 or 0.9999999.
+    low = centre - half if successes else 0.0
+    return Interval(low, centre + half if successes < n else 1.0)

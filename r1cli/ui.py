@@ -18,6 +18,11 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def show(message: str) -> None:
+    """A result, on stdout."""
+    print(message, flush=True)
+
+
 def show_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 

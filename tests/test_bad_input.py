@@ -1,4 +1,4 @@
-"""Wrong input through the command line: one line that helps, the right code, nothing left behind."""
+"""Wrong input on the command line: one line that helps, the right code, nothing left behind."""
 
 import importlib.util
 import re
@@ -255,7 +255,8 @@ def test_a_wrong_override_is_named(refused, tmp_path, assignment, parts):
 def data(tmp_path, text, columns=""):
     (tmp_path / "rows.jsonl").write_text(text)
     columns = f", columns: {{{columns}}}" if columns else ""
-    return changed("{name: chain_sums, args: {size: 8}}", f"{{name: file, args: {{path: rows.jsonl}}{columns}}}")
+    new = f"{{name: file, args: {{path: rows.jsonl}}{columns}}}"
+    return changed("{name: chain_sums, args: {size: 8}}", new)
 
 
 def test_a_column_that_a_reward_wants(refused, tmp_path):
@@ -286,28 +287,3 @@ def test_a_missing_extra_exits_3_with_the_line_that_installs_it(refused, monkeyp
     )
     line = refused(GOOD, code=3)
     assert line == "trl is not installed; run: pip install 'r1cli[train]'"
-
-
-@pytest.mark.parametrize("what", ["model", "dataset"])
-def test_offline_is_said_within_seconds(r1, tmp_path, monkeypatch, what):
-    from r1cli import hub
-
-    pytest.importorskip("trl", reason="the model is asked for after GRPOConfig was checked")
-    for name in ("HTTPS_PROXY", "https_proxy", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    hub._problem.cache_clear()
-    text = (
-        changed("r1_tiny_blank", "nobody/nothing-at-all")
-        if what == "model"
-        else changed("{name: chain_sums, args: {size: 8}}", "{name: hub, args: {id: nobody/none}}")
-    )
-    (tmp_path / "my.yaml").write_text(text)
-    started = time.monotonic()
-    answer = r1("train", "grpo", "--recipe", "my.yaml")
-    assert answer.exit_code == 5, answer.stderr
-    line = answer.stderr.splitlines()[-1]
-    assert f"{what} nobody/no" in line
-    assert "127.0.0.1 cannot be reached" in line
-    assert time.monotonic() - started < 60  # mostly imports; the hub itself is given 3 seconds

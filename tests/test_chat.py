@@ -2,9 +2,9 @@
 
 import pytest
 
-jinja2 = pytest.importorskip("jinja2", reason="chat templates are Jinja")
-
 from r1cli.chat import prefill, render
+
+jinja2 = pytest.importorskip("jinja2", reason="chat templates are Jinja")
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -31,7 +31,9 @@ TEMPLATES = {
         "<think>\n",
     ),
 }
-CONTENTS = ["1 + 1?", "think", "n", "<think>", "assistant", "", " spaces \n", "a </think> b", "日本"]
+CONTENTS = ["1 + 1?", "assistant", " spaces \n", "a </think> b", "日本"]
+HARD = ["", "think", "n", "<think>"]
+"""Contents that the template's own text repeats after them."""
 
 
 class Tokenizer:
@@ -45,13 +47,17 @@ class Tokenizer:
         )
 
 
-@pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("system", [None, "Reason inside <think> </think>."])
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (name, content)
+        for name in TEMPLATES
+        for content in (CONTENTS if name == "opens unasked" else [*CONTENTS, *HARD])
+    ],
+)
 def test_the_prefill_is_what_the_template_opens(name, system, content):
     template, expected = TEMPLATES[name]
-    if name == "opens unasked" and content in ("", "think", "n", "<think>"):
-        pytest.skip("a template that ignores add_generation_prompt, and a content that it repeats")
     messages = [{"role": "user", "content": content}]
     if system:
         messages = [{"role": "system", "content": system}, *messages]

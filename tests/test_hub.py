@@ -74,3 +74,28 @@ def test_behind_a_proxy_a_direct_connection_says_nothing(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setattr(socket, "create_connection", None)
     ask()
+
+
+@pytest.mark.parametrize(
+    ("what", "model", "data"),
+    [
+        ("model nobody/nothing", "nobody/nothing", "chain_sums, args: {size: 8}"),
+        ("dataset nobody/none", "r1_tiny_blank", "hub, args: {id: nobody/none}"),
+    ],
+)
+def test_a_recipe_that_needs_the_hub_says_so_within_seconds(
+    r1, tmp_path, monkeypatch, what, model, data
+):
+    pytest.importorskip("trl", reason="a model is asked for after GRPOConfig was checked")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    (tmp_path / "my.yaml").write_text(
+        f"model: {{name: {model}}}\ndataset: {{name: {data}}}\nrewards: [{{name: format}}]\n"
+        "trainer: {name: grpo, args: {max_steps: 1}}\nbatch: {prompts_per_step: 4}\n"
+    )
+    started = time.monotonic()
+    answer = r1("train", "grpo", "--recipe", "my.yaml")
+    assert answer.exit_code == 5, answer.stderr
+    line = answer.stderr.splitlines()[-1]
+    assert what in line and "the hub 127.0.0.1 cannot be reached" in line
+    assert time.monotonic() - started < 60  # mostly imports; the hub itself is given 3 seconds

@@ -88,7 +88,8 @@ def test_a_recipe_is_found_by_path_beside_another_and_by_shipped_name(write, mon
     beside = write(name="sub/pipeline.yaml")
     near = write(name="sub/near.yaml")
     assert recipe.find("near", beside=beside) == recipe.find("near.yaml", beside=beside) == near
-    assert recipe.find("tiny/grpo") == recipe.find("tiny/grpo.yaml") == recipe.shipped()["tiny/grpo"]
+    shipped = recipe.shipped()["tiny/grpo"]
+    assert recipe.find("tiny/grpo") == recipe.find("tiny/grpo.yaml") == shipped
 
 
 def test_a_file_hides_a_shipped_name(write, monkeypatch):

@@ -54,7 +54,7 @@ def test_a_recipe_passes_every_check_without_a_model(name, plugins):
 def test_recipe_check_and_show_take_it_on_the_command_line(r1, name):
     pytest.importorskip("trl", reason="the trainers' own config classes are TRL's")
     answer = r1("recipe", "check", name)
-    assert (answer.exit_code, answer.stderr.splitlines()[-1]) == (0, f"ok: {name}")
+    assert answer.exit_code == 0 and name in answer.stdout + answer.stderr
     assert r1("recipe", "show", name, "--resolved").exit_code == 0
 
 

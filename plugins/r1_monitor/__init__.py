@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +12,31 @@ from r1cli import Register, hookimpl
 if TYPE_CHECKING:
     from r1cli import Run
 
+log = logging.getLogger("r1cli.monitor")
+
+REPORT_SECONDS = 60
+"""A report takes about a second to draw: often enough to watch, too seldom to notice."""
+
 
 @hookimpl
 def register_callbacks(register: Register) -> None:
     register("console", "r1_monitor.console:console", help="live progress, rewards, length, ETA")
+
+
+@hookimpl
+def run_started(run: Run) -> None:
+    """Say where everything goes, before the first step makes anyone wait."""
+    log.info("run directory: %s", run.directory)
+
+
+@hookimpl
+def checkpoint_saved(run: Run, path: Path, step: int) -> None:
+    """Keep the report of a long run readable while it goes on."""
+    from r1_monitor import report
+
+    page = run.directory / report.NAME
+    if not page.exists() or time.time() - page.stat().st_mtime > REPORT_SECONDS:
+        report.write_run(run)
 
 
 @hookimpl

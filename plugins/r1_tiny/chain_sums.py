@@ -43,11 +43,13 @@ def chain_sums(
 
     `demos` maps the kinds of demonstration (full, half, none) to their weights in the mixture.
     Problems are drawn independently. A hash of the expression decides its split, so no test
-    problem is ever a training problem, whatever the seeds. The seed fixes every row, and the
-    problems do not depend on `demos`.
+    problem is ever a training problem, whatever the seeds. The seed fixes every row, and
+    demonstrated problems are other ones than those without demonstrations.
     """
     _check(split=split, size=size, terms=terms, highest=highest, demos=demos)
-    rng = random.Random(f"chain_sums {split} {seed}")  # a string seeds alike in every process
+    # With and without demonstrations are two streams: what is reinforced was not demonstrated.
+    stream = "demos" if demos else "problems"
+    rng = random.Random(f"chain_sums {split} {stream} {seed}")  # a string seeds alike everywhere
     problems = [_problem(rng, split, terms, highest) for _ in range(size)]
     rows = [
         {"prompt": _prompt(problem), "solution": str(totals(problem)[-1])} for problem in problems

@@ -22,6 +22,8 @@ def installed_plugins() -> Plugins:
                 f"r1: plugin {plugin.name} failed to load ({plugin.problem}); "
                 "see: r1 plugins list"
             )
+        for warning in plugin.warnings:
+            ui.say(f"r1: plugin {plugin.name}: {warning}")
     return plugins
 
 

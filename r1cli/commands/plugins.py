@@ -110,7 +110,7 @@ def check(
                         entry.load()
                     except R1Error as error:
                         problems.append(str(error))
-        ui.say(f"{name}: {'; '.join(problems) if problems else 'ok'}")
+        ui.show(f"{name}: {'; '.join(problems) if problems else 'ok'}")
         bad += [name] if problems else []
     if bad:
         raise PluginError(f"{len(bad)} plugin(s) with problems: {', '.join(bad)}")

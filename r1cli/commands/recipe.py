@@ -82,7 +82,7 @@ def check(
                 columns = dataset.load(recipe, plugins).column_names
                 for reward in parts.rewards:
                     reward.check_columns(columns)
-        ui.say(f"ok: {name}")
+        ui.show(f"ok: {name}")
 
 
 @app.command()

@@ -75,7 +75,7 @@ def train(
         from r1cli.commands.runs import show_scores
 
         show_scores([done])
-        ui.say(f"policy: {done.model}")
+        ui.show(f"policy: {done.model}")
 
 
 def _starts_elsewhere(recipe: Recipe) -> bool:
