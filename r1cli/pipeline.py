@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = False) -> Run:
     """Train a policy as the recipe says and measure it; go on where an earlier try stopped."""
+    if recipe.launch.threads:
+        # Read by torch when it is first imported; the user's own setting goes first.
+        os.environ.setdefault("OMP_NUM_THREADS", str(recipe.launch.threads))
     parts = check(recipe, plugins)
     rows = datasets.load(recipe, plugins)
     for reward in parts.rewards:

@@ -95,9 +95,12 @@ class Batch(Strict):
 
 
 class Launch(Component):
+    """`threads` bounds the CPU threads of each process; unset leaves torch its own choice."""
+
     name: str = "local"
     accelerator: str = "single"
     processes: int = Field(default=1, ge=1)
+    threads: int | None = Field(default=None, ge=1)
 
 
 class BenchmarkRun(Component):
