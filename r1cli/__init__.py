@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from r1cli.batch import solve
     from r1cli.chat import prefill, render
     from r1cli.dataset import problem_hash
+    from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
     from r1cli.hub import ensure_reachable
+    from r1cli.models import ensure_model
     from r1cli.pipeline import build_policy
     from r1cli.recipe import Recipe
-    from r1cli.run import Run, disk_errors, list_runs, read_rows, write_atomic
-    from r1cli.scoring import BoundReward, total
+    from r1cli.run import Run, list_runs
+    from r1cli.scoring import BoundReward, Scorer, total
 
 __version__ = "0.1.0"
 
@@ -48,19 +50,21 @@ _LAZY = {
     "BoundReward": "r1cli.scoring",
     "Recipe": "r1cli.recipe",
     "Run": "r1cli.run",
+    "Scorer": "r1cli.scoring",
     "build_policy": "r1cli.pipeline",
     "cache_folder": "r1cli.home",
-    "disk_errors": "r1cli.run",
+    "disk_errors": "r1cli.files",
+    "ensure_model": "r1cli.models",
     "ensure_reachable": "r1cli.hub",
     "list_runs": "r1cli.run",
     "prefill": "r1cli.chat",
     "problem_hash": "r1cli.dataset",
-    "read_rows": "r1cli.run",
+    "read_rows": "r1cli.files",
     "render": "r1cli.chat",
     "solve": "r1cli.batch",
     "total": "r1cli.scoring",
     "ui": "",
-    "write_atomic": "r1cli.run",
+    "write_atomic": "r1cli.files",
 }
 
 __all__ = [
@@ -84,10 +88,12 @@ __all__ = [
     "Reward",
     "Run",
     "Sampling",
+    "Scorer",
     "UsageError",
     "build_policy",
     "cache_folder",
     "disk_errors",
+    "ensure_model",
     "ensure_reachable",
     "hookimpl",
     "list_runs",

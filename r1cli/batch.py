@@ -1,7 +1,7 @@
 """Batch arithmetic: from prompts per step and group size to what each device does.
 
-    completions per step  =  prompts per step x group size
-                          =  processes x micro-batch x accumulation
+completions per step  =  prompts per step x group size
+                      =  processes x micro-batch x accumulation
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Evaluation: a benchmark's problems through an engine and a scorer, to a score with its interval.
 
-Every sample is a row of `eval/<benchmark>-<spec>.jsonl`, written as it comes; asked again, only
-what is missing is sampled. The spec hash covers all that decides the number.
+Every sample is a row of `eval/<benchmark>-<spec>-<model>.jsonl`, written as it comes; asked again,
+only what is missing is sampled. The spec hash covers all that decides the number but the weights,
+which have a key of their own.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any
 from r1cli import signature, stats
 from r1cli.dataset import load_rows, pick_columns, problem_hash, rename
 from r1cli.errors import PluginError, UsageError
+from r1cli.files import append_row, read_rows
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun
-from r1cli.run import append_row, read_rows
 from r1cli.sampling import messages, sample
 from r1cli.scoring import BoundReward
 from r1cli.types import Benchmark, Completion, Engine, Outcome
@@ -85,16 +86,19 @@ class Evaluation:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def run(
-        self, engine: Engine, directory: Path, progress: Progress = lambda done, total: None
+        self,
+        engine: Engine,
+        directory: Path,
+        *,
+        model_key: str,
+        progress: Progress = lambda done, total: None,
     ) -> Score:
-        """Sample what the directory does not hold yet, score it, and return the score."""
-        path = directory / f"{self.name}-{self.spec}.jsonl"
+        """Sample what the directory does not hold yet of this model, score it, return the score."""
+        path = directory / f"{self.name}-{self.spec}-{model_key}.jsonl"
         rows = {row["problem"]: row for row in read_rows(path)}
         started = time.perf_counter()
         progress(len(rows), len(self.prompts))
-        for index, completions in sample(
-            engine, self.prompts, self.benchmark.sampling, done=rows
-        ):
+        for index, completions in sample(engine, self.prompts, self.benchmark.sampling, done=rows):
             row = self._row(index, completions)
             append_row(path, row)
             rows[index] = row

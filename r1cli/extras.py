@@ -1,4 +1,4 @@
-"""One sentence for a missing heavy package: which extra brings it, and the line that installs it."""
+"""A missing heavy package in one sentence: which extra brings it, and the line to type."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from r1cli.dataset import load_rows, problem_hash
 from r1cli.errors import UsageError, suggest
+from r1cli.files import append_row, read_rows
 from r1cli.plugins import Plugins
-from r1cli.run import append_row, read_rows
-from r1cli.sampling import messages, open_engine, sample
+from r1cli.sampling import messages, open_engine, sample, sampler_key
 from r1cli.types import Prompt, Sampling
 
 
@@ -44,17 +44,15 @@ class Generation:
             messages(prompt, system_prompt) if isinstance(prompt, str) else prompt
             for prompt in self.rows[prompt_column]
         ]
-        settings = [model, sampling.to_dict(), system_prompt]
-        self.spec = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]
+        self.settings = [sampling.to_dict(), system_prompt]
 
-    def run(
-        self, engine: str, out: Path, progress: Callable[[int, int], None]
-    ) -> tuple[int, int]:
+    def run(self, engine: str, out: Path, progress: Callable[[int, int], None]) -> tuple[int, int]:
         """Sample what `out` lacks, append it, and say how many prompts were sampled and kept."""
+        spec = self._spec(engine)
         before = read_rows(out)
         if not before and out.exists() and out.stat().st_size:
             raise UsageError(f"{out} holds something else than completions; choose another --out")
-        foreign = [row for row in before if row.get("spec") != self.spec]
+        foreign = [row for row in before if row.get("spec") != spec]
         if foreign:
             raise UsageError(
                 f"{out} holds completions made with another model or other settings; "
@@ -87,9 +85,14 @@ class Generation:
                             "finish_reason": "length" if completion.truncated else "stop",
                             "hash": hashes[index],
                             "model": self.model,
-                            "spec": self.spec,
+                            "spec": spec,
                         },
                     )
                 written += 1
                 progress(kept + written, len(self.prompts))
         return written, kept
+
+    def _spec(self, engine: str) -> str:
+        """A hash of all that decides a completion besides its prompt."""
+        settings = [*self.settings, sampler_key(engine, self.model, {})]
+        return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]

@@ -31,7 +31,10 @@ def _problem(endpoint: str) -> str:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return "HF_HUB_OFFLINE is set"
     parts = urlsplit(endpoint)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        return f"HF_ENDPOINT={endpoint} is no address ({error})"
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
         return ""  # behind a proxy a direct connection says nothing
     try:

@@ -25,10 +25,12 @@ from r1cli import recipe as recipes
 from r1cli import source
 from r1cli.check import Parts, bind_benchmark, check, resolve_model
 from r1cli.errors import Interrupted, UsageError
+from r1cli.files import write_atomic
+from r1cli.models import ensure_model
 from r1cli.plugins import Plugins, builtin_plugins
 from r1cli.recipe import BenchmarkRun, Pipeline, Recipe
-from r1cli.run import Run, move_aside, open_run, write_atomic
-from r1cli.sampling import open_engine
+from r1cli.run import Run, move_aside, open_run
+from r1cli.sampling import open_engine, sampler_key
 
 if TYPE_CHECKING:
     from r1cli.evaluation import Progress, Score
@@ -46,6 +48,8 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     for reward in parts.rewards:
         reward.check_columns(rows.column_names)
 
+    policy = resolve_model(recipe, plugins)
+    ensure_model(policy.model.name, policy.model.revision, recipe.where("model", "name"))
     if fresh:
         move_aside(directory)
     run = open_run(directory, recipe, resume=is_main_process())
@@ -54,7 +58,7 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
         if run.finished:
             log.info("%s is finished already", directory)
         if not run.state.get("checkpoint"):
-            _train(resolve_model(recipe, plugins), run, rows, parts)
+            _train(policy, run, rows, parts)
         if is_main_process():
             scores = measure(run.model, parts.benchmarks, plugins, run.directory)
             run.record(scores=[score.to_dict() for score in scores], status="finished")
@@ -94,8 +98,11 @@ def measure(
     if not benchmarks:
         return []
     evaluations = [Evaluation(run, benchmark, plugins) for run, benchmark in benchmarks]
+    key = sampler_key(engine, str(model), engine_args or {})
     with open_engine(engine, str(model), engine_args or {}, plugins) as opened:
-        return [e.run(opened, directory / "eval", progress) for e in evaluations]
+        return [
+            e.run(opened, directory / "eval", model_key=key, progress=progress) for e in evaluations
+        ]
 
 
 def run_pipeline(
@@ -119,9 +126,7 @@ def run_pipeline(
     return runs
 
 
-def stage_recipes(
-    pipeline: Pipeline, path: Path, directory: Path
-) -> list[tuple[Recipe, Path]]:
+def stage_recipes(pipeline: Pipeline, path: Path, directory: Path) -> list[tuple[Recipe, Path]]:
     """Each stage's recipe, with the pipeline's seed, model and benchmarks in it, and its place."""
     stages: list[tuple[Recipe, Path]] = []
     for number, stage in enumerate(pipeline.stages, 1):

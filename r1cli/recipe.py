@@ -119,7 +119,6 @@ class Recipe(Strict):
     dataset: Dataset
     system_prompt: str | None = None
     rewards: list[RewardTerm] = []
-    max_failures: int = Field(default=0, ge=0)
     trainer: Trainer
     batch: Batch = Batch()
     launch: Launch = Launch()

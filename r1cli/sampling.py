@@ -6,11 +6,14 @@ gives the same completions as if nothing had happened.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from r1cli.errors import PluginError
+from r1cli.models import model_key
 from r1cli.plugins import Plugins
 from r1cli.signature import bind
 from r1cli.types import Completion, Engine, Message, Prompt, Sampling
@@ -22,11 +25,15 @@ BATCH = 64
 def open_engine(name: str, model: str, args: dict[str, Any], plugins: Plugins) -> Engine:
     """The engine called `name` for a model directory or hub id; enter it to load."""
     function = plugins["engines"].get(name, "--engine").load()
-    bound = bind(
-        function, args, what=f"engine {name!r}", where="--engine-arg", expected=("model",)
-    )
+    bound = bind(function, args, what=f"engine {name!r}", where="--engine-arg", expected=("model",))
     engine: Engine = function(model=model, **bound)
     return engine
+
+
+def sampler_key(name: str, model: str, args: dict[str, Any]) -> str:
+    """What identifies where completions come from: the weights, the engine and its arguments."""
+    text = json.dumps([name, model_key(model, args.get("revision")), args], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def sample(

@@ -134,9 +134,7 @@ class Engine(Protocol):
 
     def __exit__(self, *exc: object) -> None: ...
 
-    def generate(
-        self, prompts: Sequence[Prompt], sampling: Sampling
-    ) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions per prompt, in the order of the prompts."""
         ...
 

@@ -87,7 +87,9 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress, TimeRemainingColumn
 
     console = Console(stderr=True)
-    with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn(), console=console) as bar:
+    with Progress(
+        *Progress.get_default_columns()[:3], TimeRemainingColumn(), console=console
+    ) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

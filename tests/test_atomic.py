@@ -66,7 +66,7 @@ def test_a_place_that_cannot_be_written(tmp_path, write):
 WRITER = """
 import sys
 from pathlib import Path
-from r1cli.run import append_row, write_atomic
+from r1cli.files import append_row, write_atomic
 folder, n = Path(sys.argv[1]), 0
 print("ready", flush=True)
 while True:

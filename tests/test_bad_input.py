@@ -122,7 +122,7 @@ def test_a_wrong_benchmark_is_known_before_training(refused, item, parts):
         ("max_steps: 1", "max_steps: many", ["trainer.args.max_steps (my.yaml:6) = 'many'"]),
         ("max_steps: 1", "output_dir: x", ["trainer.args.output_dir", "run directory"]),
         ("max_steps: 1", "per_device_train_batch_size: 3", ["is derived from batch"]),
-        ("group_size: 2", "group_size: 1", ["group size 1"]),
+        ("group_size: 2", "group_size: 1", ["batch.group_size", "= 1 cannot work"]),
         ("group_size: 2", "group_size: 2, micro_batch: 3", ["micro_batch 3", "1, 2, 4 would work"]),
         ("{name: local}", "{processes: 3}", ["3 processes", "prompts_per_step 3 would work"]),
     ],

@@ -39,9 +39,7 @@ def test_command_exists(page, line):
         context = command.make_context(name, rest, parent=context)
 
 
-@pytest.mark.parametrize(
-    ("page", "line"), [c for c in shell_lines() if c[1][3:].startswith(RUN)]
-)
+@pytest.mark.parametrize(("page", "line"), [c for c in shell_lines() if c[1][3:].startswith(RUN)])
 def test_cheap_command_runs(page, line):
     from typer.testing import CliRunner
 

@@ -11,10 +11,10 @@ from r1cli import sampling
 from r1cli.check import bind_benchmark
 from r1cli.errors import PluginError, UsageError
 from r1cli.evaluation import Evaluation, stored_engine
+from r1cli.files import read_rows
 from r1cli.plugins import builtin_plugins
 from r1cli.recipe import BenchmarkRun
 from r1cli.registry import Entry
-from r1cli.run import read_rows
 from r1cli.types import Benchmark, Completion, Sampling
 
 BENCH = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "bench"
@@ -78,7 +78,7 @@ def prepare(plugins):
 
 @pytest.mark.parametrize(("rule", "mean"), [(right, 1.0), (lambda p, s: "", 0.0)])
 def test_perfect_answers_are_all_and_empty_ones_nothing(prepare, tmp_path, rule, mean):
-    score = prepare().run(Engine(rule), tmp_path)
+    score = prepare().run(Engine(rule), tmp_path, model_key="m")
     assert (score.mean, score.problems, score.samples) == (mean, SIZE, 2)
     assert (score.label, score.tokens, score.not_applicable) == ("avg@2", 5.0, 0)
     assert 0.0 <= score.low <= mean <= score.high <= 1.0 and score.high - score.low > 0.3
@@ -86,8 +86,8 @@ def test_perfect_answers_are_all_and_empty_ones_nothing(prepare, tmp_path, rule,
 
 def test_every_sample_is_a_row(prepare, tmp_path):
     evaluation = prepare()
-    evaluation.run(Engine(lambda p, s: right(p, s) if s else "no"), tmp_path)
-    rows = read_rows(tmp_path / f"sums-{evaluation.spec}.jsonl")
+    evaluation.run(Engine(lambda p, s: right(p, s) if s else "no"), tmp_path, model_key="m")
+    rows = read_rows(tmp_path / f"sums-{evaluation.spec}-m.jsonl")
     assert [row["problem"] for row in rows] == list(range(SIZE))
     assert rows[3]["prompt"] == [{"role": "user", "content": "Say 3."}]
     assert (rows[3]["completions"], rows[3]["scores"]) == (["no", "3"], [0.0, 1.0])
@@ -99,23 +99,23 @@ def test_after_a_stop_only_what_is_missing_is_sampled_and_the_numbers_are_the_sa
     def rule(prompt, sample):
         return right(prompt, sample) if (int(right(prompt, 0)) + sample) % 3 else "no"
 
-    whole = prepare().run(Engine(rule), tmp_path / "whole")
+    whole = prepare().run(Engine(rule), tmp_path / "whole", model_key="m")
     with pytest.raises(KeyboardInterrupt):
-        prepare().run(Engine(rule, calls=2), tmp_path / "cut")
+        prepare().run(Engine(rule, calls=2), tmp_path / "cut", model_key="m")
     (path,) = (tmp_path / "cut").iterdir()
     with path.open("a") as file:
         file.write('{"problem": 4, "scores": [1')  # and the machine died while writing
     again = Engine(rule)
-    resumed = prepare().run(again, tmp_path / "cut")
+    resumed = prepare().run(again, tmp_path / "cut", model_key="m")
     assert again.asked == ["Say 4.", "Say 5.", "Say 6."]
     assert replace(resumed, seconds=0) == replace(whole, seconds=0)
     nobody = Engine(rule, calls=0)
-    assert prepare().run(nobody, tmp_path / "cut").mean == whole.mean
+    assert prepare().run(nobody, tmp_path / "cut", model_key="m").mean == whole.mean
 
 
 def test_a_limit_takes_the_first_problems(prepare, tmp_path):
     engine = Engine(right)
-    assert prepare(limit=3).run(engine, tmp_path).problems == 3
+    assert prepare(limit=3).run(engine, tmp_path, model_key="m").problems == 3
     assert engine.asked == ["Say 0.", "Say 1.", "Say 2."]
 
 
@@ -149,24 +149,24 @@ def test_what_cannot_be_judged_is_left_out_and_counted(plugins, tmp_path):
     rows = [{"question": "1", "answer": "1"}, {"question": "2", "answer": ""}]
     plugins["datasets"].add(Entry("datasets", "some", lambda: rows, "", "test", False))
     some = Evaluation(BenchmarkRun(name="some"), replace(SUMS, dataset="some"), plugins)
-    score = some.run(Engine(right), tmp_path)
+    score = some.run(Engine(right), tmp_path, model_key="m")
     assert (score.mean, score.problems, score.not_applicable) == (1.0, 2, 1)
     rows.pop(0)
     none = Evaluation(BenchmarkRun(name="some"), replace(SUMS, dataset="some"), plugins)
     with pytest.raises(UsageError, match="no problem has a gold answer that 'exact' can judge"):
-        none.run(Engine(right), tmp_path / "none")
+        none.run(Engine(right), tmp_path / "none", model_key="m")
 
 
 def test_measures_stand_beside_the_score(prepare, tmp_path):
     score = prepare(replace(SUMS, measures={"exact": {}})).run(
-        Engine(lambda p, s: right(p, s) if s else "no"), tmp_path
+        Engine(lambda p, s: right(p, s) if s else "no"), tmp_path, model_key="m"
     )
     assert score.measures == {"exact": 0.5}
 
 
 def test_greedy_says_so(prepare, tmp_path):
     greedy = replace(SUMS, sampling=Sampling(temperature=0, n=1))
-    assert prepare(greedy).run(Engine(right), tmp_path).label == "greedy"
+    assert prepare(greedy).run(Engine(right), tmp_path, model_key="m").label == "greedy"
 
 
 @pytest.mark.parametrize("answers", [[], [[]] * 2, [[Completion("x")]]])
@@ -174,7 +174,7 @@ def test_an_engine_that_answers_too_little_is_named(prepare, tmp_path, answers):
     engine = Engine(right)
     engine.generate = lambda prompts, sampling: answers
     with pytest.raises(PluginError, match=r"the engine answered \d of 2 prompts"):
-        prepare().run(engine, tmp_path)
+        prepare().run(engine, tmp_path, model_key="m")
 
 
 def test_columns_that_are_not_there(prepare):
@@ -200,7 +200,7 @@ def stored(prepare, tmp_path):
         path = tmp_path / "stored.jsonl"
         path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows))
         evaluation = prepare()
-        return evaluation.run(stored_engine(path, evaluation), tmp_path / "eval")
+        return evaluation.run(stored_engine(path, evaluation), tmp_path / "eval", model_key="m")
 
     return stored
 

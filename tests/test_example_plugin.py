@@ -56,7 +56,7 @@ def test_it_is_listed_with_what_it_offers(python):
 
 def test_it_passes_the_check(python):
     done = python("-m", "r1cli", "plugins", "check", "r1-plugin-brevity")
-    assert done.stderr == "r1-plugin-brevity: ok\n"
+    assert done.stdout == "r1-plugin-brevity: ok\n"
 
 
 def test_help_lists_its_command_without_importing_it(python, site, imported):

@@ -6,10 +6,10 @@ pytest.importorskip("datasets", reason="prompts are rows of a datasets.Dataset")
 
 from r1cli import sampling
 from r1cli.errors import ProviderError, UsageError
+from r1cli.files import read_rows
 from r1cli.generation import Generation
 from r1cli.plugins import builtin_plugins
 from r1cli.registry import Entry
-from r1cli.run import read_rows
 from r1cli.types import Completion, Sampling
 
 SETTINGS = {

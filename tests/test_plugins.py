@@ -93,7 +93,7 @@ def test_an_unknown_hook_is_a_warning(r1, fake_distribution):
     assert row["problem"] == expected
     answer = r1("plugins", "check", "r1-plugin-later")
     assert answer.exit_code == 4
-    assert expected in answer.stderr
+    assert expected in answer.stdout
 
 
 def test_a_slow_import_is_flagged(r1, fake_distribution):
@@ -127,7 +127,7 @@ def test_a_target_is_imported_when_it_is_used_and_only_then(r1, fake_distributio
     fake_distribution("r1-lazy", HOOK + OFFERS + "    register('lazy', 'r1_lazy_reward:lazy')\n")
     fake_distribution("r1-lazy-reward", "1 / 0\n", plugin="")
     answer = r1("recipe", "check", "tiny/grpo")
-    assert (answer.exit_code, answer.stderr) == (0, "ok: tiny/grpo\n")
+    assert (answer.exit_code, answer.stdout) == (0, "ok: tiny/grpo\n")
     answer = name_error(r1, "lazy")
     assert answer.exit_code == 4
     assert answer.stderr == (

@@ -23,7 +23,7 @@ def load(path, *overrides):
 
 def test_what_is_not_said_has_a_default(write):
     loaded = load(write())
-    assert (loaded.seed, loaded.rewards, loaded.max_failures) == (0, [], 0)
+    assert (loaded.seed, loaded.rewards) == (0, [])
     assert loaded.launch == recipe.Launch(name="local", accelerator="single", processes=1)
     assert [callback.name for callback in loaded.callbacks] == ["console"]
 

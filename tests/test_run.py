@@ -221,6 +221,7 @@ def train(r1, tmp_path, monkeypatch):
     ]
     monkeypatch.setattr("r1cli.plugins.load_plugins", lambda: plugins)
     (tmp_path / "my.yaml").write_text(RECIPE)
+    (tmp_path / "config.json").touch()
 
     def train(*args):
         answer = r1("train", "still", "--recipe", "my.yaml", "--run", "runs/x", *args)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from r1cli import (
@@ -11,7 +10,7 @@ from r1cli import (
     Prompt,
     Sampling,
     UsageError,
-    ensure_reachable,
+    ensure_model,
     prefill,
     render,
     require,
@@ -26,7 +25,7 @@ def transformers(
     batch_size: int = 64,
     device: str = "auto",
 ) -> Transformers:
-    """An engine on transformers. `batch_size` counts completions; `auto` takes a GPU if one is there."""
+    """An engine on transformers. `batch_size` counts completions; device `auto` prefers a GPU."""
     return Transformers(model, revision, dtype, batch_size, device)
 
 
@@ -49,10 +48,7 @@ class Transformers:
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        if not Path(self.name).is_dir() and not _is_cached(self.name, self.revision):
-            if self.name.count("/") != 1 or self.name.startswith((".", "/")):
-                raise UsageError(f"model {self.name!r} is no directory and no hub id")
-            ensure_reachable(f"model {self.name}", "give a local directory")
+        ensure_model(self.name, self.revision)
         cuda = torch.cuda.is_available()
         device = self.device if self.device != "auto" else "cuda" if cuda else "cpu"
         dtype = "float32" if self.dtype == "auto" and not cuda else self.dtype
@@ -137,13 +133,3 @@ class Transformers:
             tokens=len(tokens),
             truncated=truncated,
         )
-
-
-def _is_cached(name: str, revision: str | None) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
-    except HFValidationError:
-        return False

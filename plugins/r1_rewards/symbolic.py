@@ -19,7 +19,7 @@ _SCIENTIFIC = re.compile(r"(?<=\d)[eE]([-+]?\d{1,3})(?![\d.])", re.ASCII)
 _POWER_IN_PARENTHESES = re.compile(r"\^\s*\(([^()]*)\)")
 
 
-class TookTooLong(Exception):  # noqa: N818 - an outcome, not an error
+class TookTooLong(Exception):
     """The clock ran out. Raised, so that no cache remembers it as an answer."""
 
 

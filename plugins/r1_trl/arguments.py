@@ -63,7 +63,9 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         if name in OWNED:
             raise UsageError(f"{where} is set by r1: {OWNED[name]}")
         if name not in names:
-            raise UsageError(f"{config.__name__} has no field {name!r}, {where}; {_near(name, names)}")
+            raise UsageError(
+                f"{config.__name__} has no field {name!r}, {where}; {_near(name, names)}"
+            )
         _check_type(name, value, hints[name], where)
     machine: dict[str, Any] = {}
     if not torch.cuda.is_available():

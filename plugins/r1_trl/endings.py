@@ -42,7 +42,7 @@ def align_endings(model: Any, tokenizer: Any, where: str) -> None:
                 f"the chat template ({where}) ends a turn with {ending!r}, which is no single "
                 f"special token; end it with {tokenizer.eos_token!r}"
             )
-        log.warning("EOS was %r, the template ends turns with %r: using it", tokenizer.eos_token, token)
+        log.warning("EOS was %r, turns end with %r: using that", tokenizer.eos_token, token)
         tokenizer.eos_token = token
     model.config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id

@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError, prefill
 from r1_trl import arguments, callback, policy, prompts, rollouts
 from r1_trl.card import card
 from r1_trl.rewards import RewardAdapter, text_of
+from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError, prefill
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,6 +66,7 @@ def check(recipe: Recipe) -> None:
     """The parts of a GRPO recipe that can be known wrong before a model is loaded."""
     if not recipe.rewards:
         raise UsageError(f"{recipe.where('rewards')} is empty; grpo learns from rewards, give one")
+    plan(recipe)  # arithmetic first: importing TRL takes seconds
     arguments.require_trl()
     _config(recipe, Path("check"))
 
@@ -88,7 +89,8 @@ def _group_size(recipe: Recipe) -> int:
         )
     size = recipe.batch.group_size or given or DEFAULT_GROUP_SIZE
     if not isinstance(size, int) or size < 2:
-        raise UsageError(f"group size {size!r} cannot work: an advantage needs a group of 2 or more")
+        where = recipe.where("batch", "group_size")
+        raise UsageError(f"{where} = {size!r} cannot work: an advantage needs a group of 2 or more")
     return size
 
 

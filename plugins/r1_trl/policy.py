@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from r1cli import Recipe, UsageError, disk_errors, ensure_reachable
+from r1cli import Recipe, UsageError, disk_errors, ensure_model
 
 log = logging.getLogger("r1cli.policy")
 
@@ -38,28 +38,12 @@ def load_model(recipe: Recipe) -> Any:
 def _load(loader: Any, recipe: Recipe, **options: Any) -> Any:
     name, revision = recipe.model.name, recipe.model.revision
     where = recipe.where("model", "name")
-    local = Path(name).is_dir()
-    if not local and not _cached(name, revision):
-        if name.startswith((".", "/", "~")) or name.count("/") != 1:
-            raise UsageError(
-                f"model {name!r} at {where} is no directory, no registered source and no hub id"
-            )
-        ensure_reachable(f"model {name} ({where})", "give a local directory or model: r1_tiny")
+    ensure_model(name, revision, where)
     try:
         return loader.from_pretrained(name, revision=revision, **options)
     except (OSError, ValueError) as error:
         line = " ".join(str(error).split())[:300]
         raise UsageError(f"model {name!r} at {where} could not be loaded: {line}") from error
-
-
-def _cached(name: str, revision: str | None) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        return isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str)
-    except HFValidationError:
-        return False
 
 
 def _template(text: str) -> str:

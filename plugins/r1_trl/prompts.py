@@ -35,9 +35,7 @@ def prepare(
             f"the tokenizer of {recipe.model.name!r} has no chat template; give one as "
             f"{recipe.where('model', 'chat_template')}, a .jinja file or its text"
         )
-    rows = rows.map(
-        lambda row: {"prompt": as_messages(row["prompt"], recipe.system_prompt)}
-    )
+    rows = rows.map(lambda row: {"prompt": as_messages(row["prompt"], recipe.system_prompt)})
     if room is None:
         return rows
     before = len(rows)

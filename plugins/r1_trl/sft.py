@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
 from r1_trl import arguments, callback, policy, prompts
 from r1_trl.card import card
 from r1_trl.endings import align_endings, stop_rate
+from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,6 +64,7 @@ def check(recipe: Recipe) -> None:
     """The parts of an SFT recipe that can be known wrong before a model is loaded."""
     if recipe.rewards:
         raise UsageError(f"{recipe.where('rewards')}: sft uses no rewards; leave them out")
+    plan(recipe)  # arithmetic first: importing TRL takes seconds
     arguments.require_trl()
     _config(recipe, Path("check"))
 

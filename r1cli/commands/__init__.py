@@ -19,8 +19,7 @@ def installed_plugins() -> Plugins:
     for plugin in plugins.loaded:
         if plugin.problem:
             ui.say(
-                f"r1: plugin {plugin.name} failed to load ({plugin.problem}); "
-                "see: r1 plugins list"
+                f"r1: plugin {plugin.name} failed to load ({plugin.problem}); see: r1 plugins list"
             )
         for warning in plugin.warnings:
             ui.say(f"r1: plugin {plugin.name}: {warning}")

@@ -122,5 +122,5 @@ def _replay(path: Path, bound: Any, plugins: Any, out: Path | None) -> Any:
     for run, benchmark in bound:
         evaluation = Evaluation(run, benchmark, plugins)
         with stored_engine(path, evaluation) as engine:
-            scores.append(evaluation.run(engine, folder / "eval"))
+            scores.append(evaluation.run(engine, folder / "eval", model_key=key))
     return scores

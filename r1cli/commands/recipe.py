@@ -88,7 +88,7 @@ def check(
 @app.command()
 def get(
     name: str = NAME,
-    to: Path = typer.Argument(Path("."), help="Where to: a folder or a file."),
+    to: Path = typer.Argument(Path(), help="Where to: a folder or a file."),
 ) -> None:
     """Copy a recipe, to change it."""
     import shutil

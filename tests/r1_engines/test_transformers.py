@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from r1cli import Completion, Sampling, UsageError
 from r1_engines.transformers import transformers
+from r1cli import Completion, Sampling, UsageError
 
 pytestmark = pytest.mark.train
 
@@ -54,5 +54,5 @@ def test_a_prompt_that_fills_the_context_is_an_error(model):
 
 
 def test_a_model_that_is_nowhere_is_an_error():
-    with pytest.raises(UsageError, match="'no-such-model' is no directory and no hub id"):
+    with pytest.raises(UsageError, match="'no-such-model', given at --model, is no dir"):
         transformers(model="no-such-model").__enter__()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import Job, UsageError
 from r1_launch.local import local
+from r1cli import Job, UsageError
 
 
 def job(processes: int = 1, accelerator: str = "single") -> Job:

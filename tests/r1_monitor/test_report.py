@@ -84,7 +84,7 @@ def test_a_finished_run(make_run):
     assert "advantage 1.3" in text and "advantage -0.9" in text
     assert "accuracy not applicable" in text or "accuracy 0" in text
     assert "What is 1+1?" in text and "be brief" not in text
-    assert "chain_sums" in text and "max_failures" in text
+    assert "chain_sums" in text and "system_prompt" in text
     assert "52.3" in text and "3.5" in text
     assert "argv" in text
 

@@ -67,9 +67,7 @@ def test_the_same_seed_gives_the_same_numbers(train_tiny, cold_start, tmp_path):
     assert weights[0] == weights[1]
 
 
-def test_prompts_over_the_context_are_counted_and_dropped(
-    train_tiny, cold_start, tmp_path, caplog
-):
+def test_prompts_over_the_context_are_counted_and_dropped(train_tiny, cold_start, tmp_path, caplog):
     rows = [{"prompt": f"Compute {i}+1.", "solution": str(i + 1)} for i in range(20)]
     rows += [{"prompt": "Compute " + "1+" * 600 + "1.", "solution": "601"}] * 3
     data = tmp_path / "rows.jsonl"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from r1cli.run import Run, read_rows
+from r1cli.files import read_rows
+from r1cli.run import Run
 
 pytestmark = pytest.mark.train
 
