@@ -40,9 +40,7 @@ log = logging.getLogger(__name__)
 
 def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = False) -> Run:
     """Train a policy as the recipe says and measure it; go on where an earlier try stopped."""
-    if recipe.launch.threads:
-        # Read by torch when it is first imported; the user's own setting goes first.
-        os.environ.setdefault("OMP_NUM_THREADS", str(recipe.launch.threads))
+    _bound_threads(recipe)
     parts = check(recipe, plugins)
     rows = datasets.load(recipe, plugins)
     for reward in parts.rewards:
@@ -111,6 +109,7 @@ def run_pipeline(
     """Train the stages one after the other, each from the policy that the one before left."""
     stages = stage_recipes(pipeline, path, directory)
     for recipe, _ in stages:
+        _bound_threads(recipe)
         check(recipe, plugins)
     if fresh:
         move_aside(directory)
@@ -159,6 +158,15 @@ def build_policy(name: str, *, overrides: Sequence[str] = ()) -> Path:
         log.warning("building %s from recipe %s, once, into %s", recipe.name, name, directory)
         train(recipe, builtin_plugins(), directory)
     return directory / "model"
+
+
+def _bound_threads(recipe: Recipe) -> None:
+    """Say the recipe's threads before torch is first imported, which reads them then.
+
+    The user's own OMP_NUM_THREADS goes first, then the first stage of a pipeline.
+    """
+    if recipe.launch.threads:
+        os.environ.setdefault("OMP_NUM_THREADS", str(recipe.launch.threads))
 
 
 def is_main_process() -> bool:

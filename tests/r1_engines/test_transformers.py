@@ -48,9 +48,29 @@ def test_the_seed_decides(model):
     assert first == second != other
 
 
-def test_a_prompt_that_fills_the_context_is_an_error(model):
-    with transformers(model=model) as engine, pytest.raises(UsageError, match="fills the model's"):
-        engine.generate(["1+" * 600], Sampling(max_tokens=4))
+def test_a_prompt_that_fills_the_context_is_counted_and_costs_no_other(model, caplog):
+    with transformers(model=model) as engine:
+        long, short = engine.generate(["1+" * 600, PROMPTS[0]], Sampling(max_tokens=4, n=2))
+    assert [(c, c.tokens, c.truncated) for c in long] == [("", 0, True)] * 2
+    assert all(c.tokens > 0 for c in short)
+    assert "1 of 2 prompts fill the context of 512 tokens" in caplog.text
+
+
+def test_the_checkpoints_own_sampling_defaults_are_not_used(model, tmp_path):
+    import json
+    import shutil
+
+    changed = tmp_path / "model"
+    shutil.copytree(model, changed)
+    config = json.loads((changed / "generation_config.json").read_text())
+    config |= {"repetition_penalty": 50.0, "do_sample": True, "top_k": 1}
+    (changed / "generation_config.json").write_text(json.dumps(config))
+    sampling = Sampling(max_tokens=16, n=2, seed=3)
+    found = []
+    for path in (model, str(changed)):
+        with transformers(model=path) as engine:
+            found.append(engine.generate(PROMPTS, sampling))
+    assert found[0] == found[1]
 
 
 def test_a_model_that_is_nowhere_is_an_error():
