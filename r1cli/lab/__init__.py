@@ -1,0 +1,1 @@
+"""The lab: rewards looked at, tested, run over files, compared, timed and attacked."""

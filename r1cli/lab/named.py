@@ -1,0 +1,48 @@
+"""Rewards by name with `--arg reward.key=value`, bound as a recipe would bind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from r1cli import signature, source
+from r1cli.errors import UsageError, suggest
+from r1cli.plugins import Plugins
+from r1cli.scoring import BoundReward
+
+
+def bound(
+    name: str, args: Mapping[str, Any], plugins: Plugins, *, where: str = "--arg"
+) -> BoundReward:
+    """The reward called `name` with checked arguments."""
+    entry = plugins["rewards"].get(name)
+    function = entry.load()
+    checked = signature.bind(function, args, what=f"reward {entry.name!r}", where=where)
+    return BoundReward(plugins["rewards"].name_of(entry), function, checked)
+
+
+def rewards(
+    names: Sequence[str], assignments: Sequence[str], plugins: Plugins
+) -> list[BoundReward]:
+    """The rewards called `names`, each once, with what the assignments say."""
+    given = arguments(assignments, names)
+    return [
+        bound(name, given.get(name, {}), plugins, where=f"--arg {name}...")
+        for name in dict.fromkeys(names)
+    ]
+
+
+def arguments(assignments: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`reward.key=value` by reward; with a single reward its name may be left out."""
+    found: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        name, dot, argument = key.rpartition(".")
+        if not dot and len(set(names)) == 1:
+            name = names[0]
+        if not (equals and argument and name):
+            raise UsageError(f"--arg {assignment!r} is not of the form reward.key=value")
+        if name not in names:
+            raise UsageError(f"--arg {assignment!r}: no --reward {name!r}; {suggest(name, names)}")
+        found.setdefault(name, {})[argument] = source.parse(value, f"--arg {key}").data
+    return found
