@@ -14,7 +14,17 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from r1cli import __version__
-from r1cli.commands import doctor, evaluate, generate, pipeline, plugins, recipe, runs, train
+from r1cli.commands import (
+    doctor,
+    evaluate,
+    generate,
+    pipeline,
+    plugins,
+    recipe,
+    reward,
+    runs,
+    train,
+)
 from r1cli.errors import R1Error, UsageError
 
 if TYPE_CHECKING:
@@ -117,6 +127,7 @@ app.command("pipeline")(pipeline.pipeline)
 app.command("eval")(evaluate.evaluate)
 app.command("generate")(generate.generate)
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(reward.app, name="reward")
 app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)

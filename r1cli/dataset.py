@@ -23,7 +23,8 @@ def load(recipe: Recipe, plugins: Plugins) -> Dataset:
 
     In a mixture each part keeps only its `columns`, where it gives any, is shuffled with the
     recipe's seed and cut to its weight; all parts are concatenated and shuffled again (as open-r1
-    does). Raises UsageError for what cannot be trained on.
+    does). Where a part names its rewards, each row says which in the column `reward_names`, and a
+    column that only other parts have is None. Raises UsageError for what cannot be trained on.
     """
     require("train", "datasets")
     if not recipe.dataset.mixture:
@@ -45,14 +46,25 @@ def load(recipe: Recipe, plugins: Plugins) -> Dataset:
                 f"{item.name!r} at {where}; use at least {1 / len(rows):.2g}"
             )
         parts.append(rows.shuffle(seed=recipe.seed).select(range(kept)))
-    return _concatenated(parts, recipe.where("dataset", "mixture")).shuffle(seed=recipe.seed)
+    named = [item.rewards for item in recipe.dataset.mixture]
+    if any(named):
+        everything = [term.name for term in recipe.rewards]
+        parts = [_marked(p, n or everything) for p, n in zip(parts, named, strict=True)]
+    where = recipe.where("dataset", "mixture")
+    return _concatenated(parts, where, alike=not any(named)).shuffle(seed=recipe.seed)
 
 
-def _concatenated(parts: list[Dataset], where: str) -> Dataset:
+def _marked(rows: Dataset, rewards: Sequence[str]) -> Dataset:
+    """The rows with the names of the rewards that apply to them."""
+    names = ",".join(name.rpartition("/")[2] for name in rewards)
+    return rows.add_column("reward_names", [names] * len(rows))
+
+
+def _concatenated(parts: list[Dataset], where: str, *, alike: bool = True) -> Dataset:
     from datasets import concatenate_datasets
 
     first = parts[0]
-    for number, part in enumerate(parts):
+    for number, part in enumerate(parts if alike else ()):
         if set(part.column_names) != set(first.column_names):
             raise UsageError(
                 f"the parts of {where} have different columns: {sorted(first.column_names)} in "
@@ -60,7 +72,9 @@ def _concatenated(parts: list[Dataset], where: str) -> Dataset:
                 "name the ones to keep, for each part, with columns"
             )
     try:
-        return concatenate_datasets([part.select_columns(first.column_names) for part in parts])
+        if alike:
+            parts = [part.select_columns(first.column_names) for part in parts]
+        return concatenate_datasets(parts)
     except ValueError as error:  # the same name for text here and a number there
         raise UsageError(
             f"the parts of {where} have columns of different types: {_line(error)}"

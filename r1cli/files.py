@@ -9,12 +9,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r1cli.errors import ProviderError, UsageError
+from r1cli.errors import ProviderError, R1Error, UsageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+HARDLY_ANY = 2**20
+"""Bytes: with less than this free, what failed to write failed for want of space."""
 
 UNWRITABLE = (
     *(errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG),
@@ -27,15 +33,26 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Say a full or unwritable disk in one line instead of a traceback."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except R1Error:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        # torch and safetensors turn ENOSPC into errors of their own: look at the disk itself.
+        if number in FULL or (number is None and free_bytes(path) < HARDLY_ANY):
             raise ProviderError(
                 f"no space left while writing {path}; free some and run the same command again: "
                 "it goes on from the last checkpoint"
             ) from error
-        if error.errno in UNWRITABLE:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        if number in UNWRITABLE:
+            raise UsageError(f"cannot write {path}: {os.strerror(number or 0)}") from error
         raise
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where `path` is or will be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -88,3 +105,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             if isinstance(row, dict):
                 rows.append(row)
     return rows
+
+
+class LogFile(logging.FileHandler):
+    """A log that a full disk silences: losing lines of it must not cost the run."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()

@@ -16,7 +16,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,14 @@ from r1cli import dataset as datasets
 from r1cli import recipe as recipes
 from r1cli import source
 from r1cli.check import Parts, bind_benchmark, check, resolve_model
-from r1cli.errors import Interrupted, UsageError
-from r1cli.files import write_atomic
+from r1cli.errors import Interrupted, ProviderError
+from r1cli.files import LogFile, write_atomic
 from r1cli.models import ensure_model
 from r1cli.plugins import Plugins, builtin_plugins
 from r1cli.recipe import BenchmarkRun, Pipeline, Recipe
 from r1cli.run import Run, move_aside, open_run
 from r1cli.sampling import open_engine, sampler_key
+from r1cli.scoring import check_gold
 
 if TYPE_CHECKING:
     from r1cli.evaluation import Progress, Score
@@ -56,6 +57,8 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
         if run.finished:
             log.info("%s is finished already", directory)
         if not run.state.get("checkpoint"):
+            if is_main_process():
+                check_gold(rows, parts.rewards, limits=recipe.scoring, seed=recipe.seed)
             _train(policy, run, rows, parts)
         if is_main_process():
             scores = measure(run.model, parts.benchmarks, plugins, run.directory)
@@ -180,10 +183,8 @@ def _recorded(run: Run, plugins: Plugins) -> Iterator[None]:
     if not is_main_process():
         yield
         return
-    handler = logging.FileHandler(run.directory / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
+    handler = LogFile(run.directory / "log.txt")
+    logging.getLogger().addHandler(handler)
     plugins.emit("run_started", run=run)
     error: BaseException | None = None
     try:
@@ -192,13 +193,12 @@ def _recorded(run: Run, plugins: Plugins) -> Iterator[None]:
         error = problem
         stopped = isinstance(problem, (Interrupted, KeyboardInterrupt))
         status = "interrupted" if stopped else "failed"
-        if not isinstance(problem, UsageError):
-            log.debug("run ended", exc_info=True)
-        run.record(status=status, error=f"{type(problem).__name__}: {problem}".splitlines()[0])
+        with suppress(ProviderError):  # a full disk, and then `problem` says so already
+            run.record(status=status, error=f"{type(problem).__name__}: {problem}".splitlines()[0])
         raise
     finally:
         plugins.emit("run_finished", run=run, error=error)
-        root.removeHandler(handler)
+        logging.getLogger().removeHandler(handler)
         handler.close()
         run.release()
 

@@ -26,6 +26,7 @@ from r1cli.registry import KINDS, NAME, TARGET, Entry, Registry
 GROUP = "r1cli.plugins"
 COMMANDS = "r1cli.commands"
 DISTRIBUTION = "r1cli"
+PREFIX = "r1-plugin-"  # of a plugin's distribution, by convention
 SLOW_SECONDS = 0.25
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "r1cli_spec")]
 

@@ -46,10 +46,14 @@ class Model(Component):
 
 
 class MixtureItem(Component):
-    """`weight` keeps that share of the dataset, chosen by the mixture's seed."""
+    """`weight` keeps that share of the dataset, chosen by the mixture's seed.
+
+    `rewards` names those of the recipe's rewards that apply to its rows; unset means all.
+    """
 
     columns: dict[str, str] = {}
     weight: float = Field(default=1.0, gt=0, le=1)
+    rewards: list[str] | None = Field(default=None, min_length=1)
 
 
 class Dataset(Strict):
@@ -76,7 +80,24 @@ class Dataset(Strict):
 
 
 class RewardTerm(Component):
+    """`seconds` is the time limit of one call where it differs from `scoring.seconds`."""
+
     weight: float = Field(default=1.0, allow_inf_nan=False)
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
+class Scoring(Strict):
+    """What one call of a reward may take; limits hold in each worker process.
+
+    `workers` defaults to this rank's share of the CPUs, at most 8. `concurrency` bounds the calls
+    of `async def` rewards that are under way together.
+    """
+
+    seconds: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    memory_gb: float = Field(default=4.0, ge=0.25, allow_inf_nan=False)
+    retries: int = Field(default=1, ge=0)
+    workers: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=32, ge=1)
 
 
 class Trainer(Strict):
@@ -111,7 +132,11 @@ class BenchmarkRun(Component):
 
 
 class Recipe(Strict):
-    """Everything a training run is defined by."""
+    """Everything a training run is defined by.
+
+    `max_failures`: samples that a reward may fail on (its infrastructure, not the policy) before
+    the run stops.
+    """
 
     name: str | None = None
     seed: int = Field(default=0, ge=0)
@@ -119,6 +144,8 @@ class Recipe(Strict):
     dataset: Dataset
     system_prompt: str | None = None
     rewards: list[RewardTerm] = []
+    scoring: Scoring = Scoring()
+    max_failures: int = Field(default=1000, ge=0)
     trainer: Trainer
     batch: Batch = Batch()
     launch: Launch = Launch()

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,10 +203,3 @@ def list_runs(root: Path) -> list[Run]:
         except UsageError as error:
             log.warning("left out %s: %s", directory, error)
     return runs
-
-
-def free_bytes(path: Path) -> int:
-    """Free space where `path` is or will be."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free

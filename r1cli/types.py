@@ -52,11 +52,9 @@ class Completion(str):
 
     @property
     def answer(self) -> str:
-        """The text after the last `</think>`; empty while the reasoning is still open."""
-        _, closed, tail = self.rpartition("</think>")
-        if closed:
-            return tail
-        return "" if "<think>" in self else str(self)
+        """The text after the last `</think>`; empty while a `<think>` is open, again or still."""
+        tail = self.rpartition("</think>")[2]
+        return "" if "<think>" in tail else tail
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# Torch reads it at import. Tests share their machine, and waiting threads would burn its cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 STATE = ("R1_PLUGINS", "R1_DEBUG", "R1_LAUNCHED", "RANK", "LOCAL_RANK", "WORLD_SIZE")
 """What a developer's shell or a launcher may have set, and no test may depend on."""
 

@@ -90,7 +90,7 @@ def test_it_is_no_part_of_r1cli():
 
 def test_its_own_tests_pass(python):
     options = ["-q", "-p", "no:cacheprovider", "-c", EXAMPLE / "pyproject.toml"]
-    assert "2 passed" in python("-m", "pytest", *options, EXAMPLE / "tests").stdout
+    assert "3 passed" in python("-m", "pytest", *options, EXAMPLE / "tests").stdout
 
 
 @pytest.mark.train

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from r1cli import recipe, run
+from r1cli import files, recipe, run
 from r1cli.errors import Interrupted, PluginError, ProviderError, UsageError
 from r1cli.plugins import builtin_plugins
 from r1cli.registry import Entry
@@ -188,7 +188,7 @@ def test_a_listing_leaves_out_what_is_no_run(directory, load, caplog):
 
 
 def test_free_space_of_a_place_that_is_not_there_yet(directory):
-    assert run.free_bytes(directory) > 0
+    assert files.free_bytes(directory) > 0
     assert not directory.exists()
 
 

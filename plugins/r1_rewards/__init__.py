@@ -1,4 +1,4 @@
-"""The rewards of the R1 recipe that need nothing but text: one file each."""
+"""The rewards of the R1 recipe: one file each."""
 
 from r1cli import Register, hookimpl
 
@@ -54,4 +54,19 @@ def register_rewards(register: Register) -> None:
         "qa_exact",
         "r1_rewards.qa_exact:qa_exact",
         help="1 when a short answer matches a gold one word for word (SQuAD)",
+    )
+    register(
+        "rouge_l",
+        "r1_rewards.rouge_l:rouge_l",
+        help="how much of a gold text the answer says, in its order (ROUGE-L)",
+    )
+    register(
+        "language_consistency",
+        "r1_rewards.language_consistency:language_consistency",
+        help="share of the words of the reasoning in the language of the prompt (DeepSeek-R1)",
+    )
+    register(
+        "judge",
+        "r1_rewards.judge:judge",
+        help="the mark a language model gives by a rubric, over an OpenAI-compatible endpoint",
     )

@@ -39,6 +39,12 @@ def accuracy(
     Range: {0.0, 1.0, None}. Sources: DeepSeek-R1 (arXiv 2501.12948, section 2.2.2); open-r1's
     `accuracy_reward`; math-verify, which decides where the answer is more than a number.
 
+    Pays:
+        right_last: the last declaration decides, so a text may correct itself; the right answer
+            never counts before a wrong one.
+        percent: where the gold has no sign, 18 and 18 % are one answer, as for math-verify.
+        another_base: where the gold names no base, a base is a remark like a unit.
+
     Limits: an answer over 1000 characters or with astronomic powers or factorials is not computed
     with: it counts only if written exactly like the gold. A comparison is given up (0.0) after
     5 seconds on the main thread; other threads have no clock here.

@@ -36,6 +36,12 @@ def cosine(
 
     Range: [min_value_wrong, max_value_correct] or None. Source: Yeo et al., Demystifying Long
     Chain-of-Thought Reasoning (arXiv 2502.03373), without its penalty for hitting the limit.
+
+    Pays:
+        right_last: the last declaration decides, so a text may correct itself; the right answer
+            never counts before a wrong one.
+        percent: where the gold has no sign, 18 and 18 % are one answer, as for math-verify.
+        another_base: where the gold names no base, a base is a remark like a unit.
     """
     if max_len < 1:
         raise UsageError(f"cosine: max_len = {max_len} must be at least 1")

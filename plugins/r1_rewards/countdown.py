@@ -29,14 +29,15 @@ _SPELLINGS = [
 
 def countdown(
     completions: list[Completion],
-    numbers: list[list[int]],
-    target: list[int],
+    numbers: list[list[int] | None],
+    target: list[int | None],
     *,
     format_score: float = 0.0,
-) -> list[float]:
+) -> list[float | None]:
     """1.0 for an equation that uses every number once and reaches the target.
 
-    Columns: `numbers`, the integers to use; `target`, the integer to reach.
+    Columns: `numbers`, the integers to use; `target`, the integer to reach;
+    None where a row has none.
 
     The equation is the declared answer (see `accuracy`) of the answer section: integers, `+ - * /`
     and brackets, in plain or LaTeX spelling. A tail `= target` is allowed; another right-hand side
@@ -46,10 +47,14 @@ def countdown(
         format_score: for an equation that is well formed but wrong: other numbers, another value,
             a division by zero. TinyZero gives 0.1; 0.0 by default, because it is paid for nothing.
 
-    Range: {0.0, format_score, 1.0}. Source: TinyZero's `countdown.py`, whose two scores these are.
+    Range: {0.0, format_score, 1.0, None}. Source: TinyZero's `countdown.py`, with its two scores.
+
+    Pays:
+        right_last: the last declaration decides, so a text may correct itself; the right answer
+            never counts before a wrong one.
     """
     return [
-        _score(completion, given, goal, format_score)
+        None if given is None or goal is None else _score(completion, given, goal, format_score)
         for completion, given, goal in zip(completions, numbers, target, strict=True)
     ]
 

@@ -53,6 +53,7 @@ _NO_UNIT = frozenset(
 )
 _CHOICE = re.compile(r"\(?\s*(?P<letter>[A-Z])\s*(?:\)|[.:)](?=\s)(?P<rest>.*))?\.?", re.ASCII)
 _OTHER_CHOICE = re.compile(r"\b(?:or|and)\s*\(?[A-Z]\b|[,/;&]\s*\(?[A-Z]\b|\(?\b[A-Z][).:]")
+_SHOWN_REVERSED = "\u202e"  # a reader sees 81 where the text holds 18
 _WRAPPED = re.compile(r"\\text\s*\{(?P<inside>[^{}]*)\}")
 _WORDS = re.compile(r"[^\W\d_]{3,}|yes|no", re.IGNORECASE)
 _NOT_WORDS = frozenset(("infinity", "inf", "exp", "log", "sin", "cos", "tan"))
@@ -89,6 +90,8 @@ def read_gold(answer: str) -> Gold | None:
 @lru_cache(maxsize=16384)
 def equal(gold: Gold, answer: str, float_tolerance: float, strict: bool) -> bool:
     """Whether `answer`, as written, is the gold answer. Raises symbolic.TookTooLong."""
+    if _SHOWN_REVERSED in answer:
+        return False
     text = tidy(answer)
     if _squeezed(text) == _squeezed(gold.text):
         return True

@@ -34,6 +34,9 @@ def format(
 
     Range: {0.0, 1.0}. Sources: DeepSeek-R1 (arXiv 2501.12948, section 2.2.2), open-r1's
     `format_reward`; trailing text and repeated blocks, which it accepts, score 0 here.
+
+    Pays:
+        hollow, tags_only: it says nothing of the content; pair it with a reward that does.
     """
     names = tuple(tag_names(schema))
     untagged_answer = schema == "think"

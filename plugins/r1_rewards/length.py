@@ -28,6 +28,12 @@ def length(
 
     Range: [-0.5, 0.5] or None. Source: Kimi k1.5 (arXiv 2501.12599, section 2.3.3). open-r1
     compares across prompts and counts an unreadable gold as right; neither is done here.
+
+    Pays:
+        right_last: the last declaration decides, so a text may correct itself; the right answer
+            never counts before a wrong one.
+        percent: where the gold has no sign, 18 and 18 % are one answer, as for math-verify.
+        another_base: where the gold names no base, a base is a remark like a unit.
     """
     groups: dict[str, list[int]] = {}
     for index, prompt in enumerate(prompts):

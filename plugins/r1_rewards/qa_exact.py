@@ -12,7 +12,9 @@ _ANNOUNCED = re.compile(r"(?i)\banswer(?:\s+is|\s*:)\s*\**([^\n]+)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def qa_exact(completions: list[Completion], solution: list[str | list[str]]) -> list[float | None]:
+def qa_exact(
+    completions: list[Completion], solution: list[str | list[str] | None]
+) -> list[float | None]:
     """1.0 where the answer is one of the gold answers after SQuAD's normalisation, else 0.0.
 
     Columns: `solution`, a gold answer or a list of accepted ones; None where it is empty. Case,
@@ -22,10 +24,16 @@ def qa_exact(completions: list[Completion], solution: list[str | list[str]]) -> 
 
     Range: {0.0, 1.0, None}. Source: Rajpurkar et al., SQuAD (arXiv 1606.05250), the official
     evaluation's `exact_match_score`.
+
+    Pays:
+        right_last: the last declaration decides, so a text may correct itself; the right answer
+            never counts before a wrong one.
+        percent, negative, deep_brackets: SQuAD's normalisation drops all punctuation.
     """
     rewards: list[float | None] = []
     for completion, gold in zip(completions, solution, strict=True):
-        accepted = {_normal(text) for text in ([gold] if isinstance(gold, str) else gold)} - {""}
+        golds = [gold] if isinstance(gold, str) else gold or []
+        accepted = {_normal(text) for text in golds} - {""}
         rewards.append(float(_normal(_answer(completion)) in accepted) if accepted else None)
     return rewards
 

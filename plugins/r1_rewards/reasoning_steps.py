@@ -24,6 +24,9 @@ def reasoning_steps(completions: list[Completion], *, steps: int = 3) -> list[fl
 
     Range: [0, 1]. Source: open-r1's `reasoning_steps_reward`, with numbers recognised on every
     line. It rewards the look of reasoning; give it a small weight and end it early.
+
+    Pays:
+        letters_for_words: it cannot tell a step from a letter after a marker; see above.
     """
     return [min(1.0, len(_distinct_steps(text)) / max(1, steps)) for text in completions]
 

@@ -15,7 +15,11 @@ from r1cli import require
 
 SECONDS = 5  # per parse and per comparison, on the main thread, where a clock exists
 
+ROUNDED = 0.01  # how far apart two sides of an equation may be: 1/3 = 0.33
+
+_SAID_EQUAL = re.compile(r"=|\\approx(?![A-Za-z])")
 _SCIENTIFIC = re.compile(r"(?<=\d)[eE]([-+]?\d{1,3})(?![\d.])", re.ASCII)
+_PAIRS = ("()", "[]", "{}")
 _POWER_IN_PARENTHESES = re.compile(r"\^\s*\(([^()]*)\)")
 
 
@@ -36,7 +40,9 @@ def equal(gold: str, answer: str, float_tolerance: float, strict: bool) -> bool:
     from math_verify.errors import TimeoutException
 
     try:
-        if too_large(expected) or too_large(given) or _hedges(expected, given):
+        if too_large(expected) or too_large(given):
+            return False
+        if _hedges(expected, given) or _contradicts(expected, answer):
             return False
         if (verdict := _decimals_close(expected, given, float_tolerance)) is not None:
             return verdict
@@ -76,6 +82,7 @@ def _parsed(text: str) -> Any:
             rf"\boxed{{{text}}}",
             [config],
             fallback_mode="no_fallback",
+            extraction_mode="first_match",  # else a fraction inside what it cannot read
             parsing_timeout=_seconds(),
             raise_on_error=True,
         )
@@ -101,6 +108,30 @@ def _hedges(gold: Any, answer: Any) -> bool:
     parts = [part for part in answer.args if isinstance(part, Eq)]
     chained = all(a.rhs == b.lhs for a, b in pairwise(parts))
     return len(parts) > 1 and not chained and len({part.rhs for part in parts}) > 1
+
+
+def _contradicts(gold: Any, answer: str) -> bool:
+    """Constants that are said to be equal and are not, as in `25 = 18`, or `2x + 1 = 18` for a
+    gold that is a term."""
+    sides = _SAID_EQUAL.split(answer)
+    if len(sides) < 2 or any(side.count(a) != side.count(b) for side in sides for a, b in _PAIRS):
+        return False
+    read = [_parsed(side.strip()) for side in sides]
+    values = [value for side in read if (value := _constant(side)) is not None]
+    if values and gold.free_symbols and not gold.is_Relational:
+        return True
+    return any(abs(a - b) > ROUNDED * max(abs(a), abs(b)) for a, b in pairwise(values))
+
+
+def _constant(side: Any) -> Fraction | None:
+    import sympy
+
+    if not isinstance(side, sympy.Expr) or not side.is_number or too_large(side):
+        return None
+    try:
+        return Fraction(str(side.doit().evalf(30)))
+    except (ValueError, TypeError, ArithmeticError):
+        return None
 
 
 def close(gold: Fraction, answer: Fraction, tolerance: float) -> bool:

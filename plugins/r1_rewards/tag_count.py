@@ -25,6 +25,10 @@ def tag_count(
 
     Range: [0, 1] in steps of one tag. Source: open-r1's `tag_count_reward`, whose values strict
     mode reproduces.
+
+    Pays:
+        tags_reversed, tags_nested, tags_only, tags_unclosed, text_before, text_after, hollow,
+        prompt_echoed: it counts tags, wherever they stand; order and content are for `format`.
     """
     tags = _expected(tag_names(schema), mode == "strict")
     return [sum(text.count(tag) == 1 for tag in tags) / len(tags) for text in completions]

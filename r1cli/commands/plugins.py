@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -86,20 +87,25 @@ def info(
 
 @app.command()
 def check(
-    names: list[str] = typer.Argument(None, help="Plugins to check; none means all."),
+    names: list[str] = typer.Argument(
+        None, help="Plugins to check, with or without r1-plugin-; none means all."
+    ),
 ) -> None:
     """Load plugins and everything they register; exit 4 if anything is wrong."""
     from r1cli import ui
     from r1cli.errors import PluginError, R1Error, UsageError, suggest
-    from r1cli.plugins import load_plugins
+    from r1cli.plugins import PREFIX, load_plugins
 
     plugins = load_plugins()
     known = {plugin.name: plugin for plugin in plugins.loaded}
-    for name in names or []:
-        if name not in known:
-            raise UsageError(f"no plugin {name!r}; {suggest(name, known)}")
+    chosen = []
+    for given in names or known:
+        meant = [name for name in (given, PREFIX + given.replace("_", "-")) if name in known]
+        if not meant:
+            raise UsageError(f"no plugin {given!r}; {suggest(given, known)}")
+        chosen.append(meant[0])
     bad = []
-    for name in names or known:
+    for name in chosen:
         plugin = known[name]
         problems = [plugin.problem] if plugin.problem else []
         problems += plugin.warnings
@@ -114,3 +120,17 @@ def check(
         bad += [name] if problems else []
     if bad:
         raise PluginError(f"{len(bad)} plugin(s) with problems: {', '.join(bad)}")
+
+
+@app.command()
+def new(
+    name: str = typer.Argument(help="Of the reward, and of the plugin: my-reward, say."),
+    to: Path = typer.Option(Path(), help="The folder in which the plugin gets its own."),
+) -> None:
+    """Write a plugin that works as it is: a reward, its tests, its golden cases."""
+    from r1cli import ui
+    from r1cli.scaffold import new_plugin
+
+    folder = new_plugin(name, to)
+    ui.show(str(folder))
+    ui.say(f"now: pip install -e {str(folder)!r} && r1 plugins check {folder.name}")

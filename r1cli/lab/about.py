@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from r1cli import signature
@@ -44,7 +44,21 @@ class About:
     summary: str
     columns: str
     golden_cases: int = 0
-    notes: list[str] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to say besides the arguments."""
+        facts = {
+            "reward": f"{self.name}, of plugin {self.plugin}",
+            "what": self.summary or self.help,
+            "columns": ", ".join(self.required) or "none",
+            "optional columns": ", ".join(self.optional),
+            "about columns": self.columns,
+            "range": self.range,
+            "source": self.source,
+            "golden cases": self.golden_cases,
+            **{f"pays: {attack}": reason for attack, reason in self.pays.items()},
+        }
+        return {name: value for name, value in facts.items() if value}
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,7 +108,8 @@ def listed(section: str) -> dict[str, str]:
     """Indented `name: text` lines as a dict; `a, b: text` describes both."""
     found: dict[str, str] = {}
     names: list[str] = []
-    for line in inspect.cleandoc(section).splitlines():
+    text = re.sub(r"(?m)^(\w+(?:, \w+)*,)\n", r"\1 ", inspect.cleandoc(section))
+    for line in text.splitlines():
         match = re.match(r"(\w+(?:, *\w+)*):\s*(.*)", line)
         if match:
             names = re.split(r", *", match[1])

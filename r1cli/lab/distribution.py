@@ -19,7 +19,7 @@ def summary(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     status = Counter(o.status for o in outcomes)
     quarter = [None] * 3 if not values else [values[0]] * 3
     if len(values) > 1:
-        quarter = list(quantiles(values, n=4, method="inclusive"))  # type: ignore[arg-type]
+        quarter = list(quantiles(values, n=4, method="inclusive"))
     return {
         "reward": name,
         "n": len(outcomes),

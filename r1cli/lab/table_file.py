@@ -65,8 +65,7 @@ def read(
     if not name or name not in present:
         missing = f"no column {name!r}" if name else "no column of completions"
         raise UsageError(
-            f"{missing} in {path}, which has {', '.join(present)}; "
-            "name it with --completion-column"
+            f"{missing} in {path}, which has {', '.join(present)}; name it with --completion-column"
         )
     flat = [one for number, row in enumerate(rows, start=1) for one in _flat(row, name, number)]
     columns = {column: [row.get(column) for row in flat] for column in present}
@@ -102,9 +101,7 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def write_scores(
-    path: Path, rows: Sequence[Row], scores: Mapping[str, Sequence[Outcome]]
-) -> None:
+def write_scores(path: Path, rows: Sequence[Row], scores: Mapping[str, Sequence[Outcome]]) -> None:
     """The rows with `reward/<name>` and `outcome/<name>` added, as JSONL or Parquet by suffix."""
     full = [dict(row) for row in rows]
     for name, outcomes in scores.items():

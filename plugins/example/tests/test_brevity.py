@@ -7,3 +7,7 @@ def test_at_most_max_chars_is_brief():
 
 def test_columns_of_the_dataset_are_ignored():
     assert brevity(["abc"], prompts=["?"], solution=["3"]) == [1.0]
+
+
+def test_contract(reward_contract):
+    reward_contract("brevity")

@@ -1,0 +1,94 @@
+"""The contract of a reward, as a test: what training relies on. See `check_reward`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from r1cli import signature
+from r1cli.errors import UsageError
+from r1cli.plugins import load_plugins
+from r1cli.testing.contract import Contract
+from r1cli.testing.declared_range import declared_range
+from r1cli.testing.sample_batch import sample_batch
+
+__all__ = ["Report", "check_reward"]
+
+__tracebackhide__ = True  # of a failure pytest shows its sentence; these frames say nothing
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured of a reward that keeps its contract."""
+
+    name: str
+    samples: int
+    seconds_per_sample: float
+    slowest: str
+    slowest_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {1e6 * self.seconds_per_sample:.0f} us per sample; "
+            f"slowest input: {self.slowest}, {1e3 * self.slowest_seconds:.1f} ms"
+        )
+
+
+def check_reward(
+    reward: str | Callable[..., Any],
+    *,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    args: Mapping[str, Any] | None = None,
+    grouped: bool = False,
+    seconds: float = 1.0,
+) -> Report:
+    """Raise AssertionError, with one sentence, where a reward breaks its contract.
+
+    `reward` is a registered name or the function itself. `columns` holds sample values of what it
+    reads besides `solution`, one for each of three prompts, repeated as needed; `args` are what a
+    recipe would give. A reward that is `grouped` compares the completions of one prompt, and must
+    still not depend on other prompts. A sample may take `seconds`, an odd one ten times that.
+    """
+    if isinstance(reward, str):
+        name, function = reward, load_plugins()["rewards"].get(reward).load()
+    else:
+        name, function = getattr(reward, "__name__", repr(reward)), reward
+    bound = signature.bind(
+        function, args or {}, what=f"reward {name!r}", where="reward_contract(args=...)"
+    )
+    contract = Contract(name, function, bound, grouped, declared_range(function, bound))
+    contract.pickles()
+    batch = sample_batch(_given(name, function, columns or {}))
+    contract.values(batch, "the sample batch")  # what is loaded on first use is not timed
+    started = time.perf_counter()
+    values = contract.values(batch, "the sample batch")
+    each = (time.perf_counter() - started) / len(batch)
+    contract.independent(batch, values)
+    contract.tolerates_unknown_columns(batch, values)
+    slowest, longest = contract.survives_odd_input(batch, 10 * seconds)
+    if each > seconds:
+        raise AssertionError(
+            f"reward {name!r} took {each:.2f} s per sample, more than {seconds:g}; make it faster, "
+            f"or allow it: reward_contract({name!r}, seconds={math.ceil(2 * each)})"
+        )
+    return Report(name, len(batch), each, slowest, longest)
+
+
+def _given(
+    name: str, function: Callable[..., Any], columns: Mapping[str, Sequence[Any]]
+) -> dict[str, Sequence[Any]]:
+    """Sample values for what the reward reads; only `solution` can be thought of here."""
+    known = signature.columns(function)
+    given = dict(columns)
+    for column in known.required:
+        if column not in given and column != "solution":
+            raise UsageError(
+                f"reward {name!r} wants column {column!r}; give sample values: "
+                f"reward_contract({name!r}, columns={{{column!r}: [...]}})"
+            )
+    if "solution" in (*known.required, *known.optional):
+        given.setdefault("solution", ("6", "12", "7"))
+    return given
