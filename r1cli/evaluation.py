@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,20 +20,26 @@ from typing import Any
 
 from r1cli import signature, stats
 from r1cli.dataset import load_rows, pick_columns, problem_hash, rename
-from r1cli.errors import PluginError, UsageError
+from r1cli.errors import ProviderError, UsageError
 from r1cli.files import append_row, read_rows
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun
 from r1cli.sampling import messages, sample
-from r1cli.scoring import BoundReward
-from r1cli.types import Benchmark, Completion, Engine, Outcome
+from r1cli.scoring import BoundReward, Scorer
+from r1cli.types import Benchmark, Completion, Engine
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Score:
-    """A benchmark's number and all that belongs beside it. Shares and scores are in 0..1."""
+    """A benchmark's number and all that belongs beside it. Shares and scores are in 0..1.
+
+    `not_applicable` counts problems without a readable gold, `failed` samples that the scorer
+    failed on; neither is in the score.
+    """
 
     benchmark: str
     label: str
@@ -45,6 +52,7 @@ class Score:
     tokens: float
     truncated: float
     not_applicable: int
+    failed: int
     measures: dict[str, float]
     seconds: float
 
@@ -95,24 +103,24 @@ class Evaluation:
     ) -> Score:
         """Sample what the directory does not hold yet of this model, score it, return the score."""
         path = directory / f"{self.name}-{self.spec}-{model_key}.jsonl"
-        rows = {row["problem"]: row for row in read_rows(path)}
+        stored = [row for row in read_rows(path) if not any(row.get("failed", ()))]
+        rows = {row["problem"]: row for row in stored}  # what failed is tried again
         started = time.perf_counter()
         progress(len(rows), len(self.prompts))
-        for index, completions in sample(engine, self.prompts, self.benchmark.sampling, done=rows):
-            row = self._row(index, completions)
-            append_row(path, row)
-            rows[index] = row
-            progress(len(rows), len(self.prompts))
+        with Scorer([self.scorer, *self.measures], folder=directory / "failures") as scorer:
+            sampling = self.benchmark.sampling
+            for index, completions in sample(engine, self.prompts, sampling, done=rows):
+                row = self._row(index, completions, scorer)
+                append_row(path, row)
+                rows[index] = row
+                progress(len(rows), len(self.prompts))
         seconds = time.perf_counter() - started
         return self._score([rows[index] for index in range(len(self.prompts))], seconds)
 
-    def _row(self, index: int, completions: Sequence[Completion]) -> dict[str, Any]:
+    def _row(self, index: int, completions: Sequence[Completion], scorer: Scorer) -> dict[str, Any]:
         columns = {name: [value] * len(completions) for name, value in self.rows[index].items()}
         prompts = [self.prompts[index]] * len(completions)
-
-        def scores(reward: BoundReward) -> list[float | None]:
-            return [_value(o, reward) for o in reward.score(completions, prompts, columns)]
-
+        outcomes, *measured = scorer.score(completions, prompts, columns, step=index)
         return {
             "problem": index,
             "hash": problem_hash(self.prompts[index]),
@@ -120,13 +128,29 @@ class Evaluation:
             "completions": [str(c) for c in completions],
             "tokens": [c.tokens for c in completions],
             "truncated": [c.truncated for c in completions],
-            "scores": scores(self.scorer),
-            "measures": {reward.name: scores(reward) for reward in self.measures},
+            "scores": [outcome.value for outcome in outcomes],
+            "failed": [
+                outcome.reason if outcome.status == "failed" else "" for outcome in outcomes
+            ],
+            "measures": {
+                reward.name: [outcome.value for outcome in column]
+                for reward, column in zip(self.measures, measured, strict=True)
+            },
         }
 
     def _score(self, rows: Sequence[dict[str, Any]], seconds: float) -> Score:
         judged = [[s for s in row["scores"] if s is not None] for row in rows]
         kept = [scores for scores in judged if scores]
+        failed = [reason for row in rows for reason in row.get("failed", ()) if reason]
+        if failed:
+            log.warning(
+                "benchmark %s: %d samples could not be scored and are left out (%s)",
+                *(self.name, len(failed), failed[0]),
+            )
+        if failed and not kept:
+            raise ProviderError(
+                f"benchmark {self.name!r}: no sample could be scored; the first: {failed[0]}"
+            )
         if not kept:
             raise UsageError(
                 f"benchmark {self.name!r}: no problem has a gold answer that "
@@ -151,7 +175,11 @@ class Evaluation:
             high=high,
             tokens=fmean(t for row in rows for t in row["tokens"]),
             truncated=fmean(float(t) for row in rows for t in row["truncated"]),
-            not_applicable=len(rows) - len(kept),
+            not_applicable=sum(
+                not scores and not any(row.get("failed", ()))
+                for row, scores in zip(rows, judged, strict=True)
+            ),
+            failed=len(failed),
             measures=measures,
             seconds=seconds,
         )
@@ -238,9 +266,3 @@ def _bind(name: str, args: Any, plugins: Plugins) -> BoundReward:
     function = plugins["rewards"].get(name).load()
     bound = signature.bind(function, args, what=f"reward {name!r}", where="the benchmark")
     return BoundReward(name, function, bound)
-
-
-def _value(outcome: Outcome, reward: BoundReward) -> float | None:
-    if outcome.status == "failed":
-        raise PluginError(f"reward {reward.name!r} could not judge a sample: {outcome.reason}")
-    return outcome.value

@@ -132,11 +132,7 @@ class BenchmarkRun(Component):
 
 
 class Recipe(Strict):
-    """Everything a training run is defined by.
-
-    `max_failures`: samples that a reward may fail on (its infrastructure, not the policy) before
-    the run stops.
-    """
+    """Everything a run is defined by; it stops past `max_failures` samples a reward failed on."""
 
     name: str | None = None
     seed: int = Field(default=0, ge=0)

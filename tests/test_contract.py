@@ -43,6 +43,10 @@ def share_of_the_batch(completions):
     return [len(text) / max(1, sum(map(len, completions))) for text in completions]
 
 
+def share_with_prompts(completions, prompts):
+    return share_of_the_batch(completions)
+
+
 def by_position(completions):
     return [float(i) for i, _ in enumerate(completions)]
 
@@ -141,6 +145,8 @@ def test_a_good_reward_is_reported():
 def test_a_group_wise_reward_may_compare_within_a_prompt_only():
     check_reward(longest_of_its_prompt, grouped=True)
     with pytest.raises(AssertionError, match="with its prompt alone"):
+        check_reward(share_with_prompts, grouped=True)
+    with pytest.raises(AssertionError, match="called with one completion at a time, .* `prompts`"):
         check_reward(share_of_the_batch, grouped=True)
 
 

@@ -6,11 +6,14 @@ import asyncio
 import random
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from r1cli import Message, ProviderError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 TRIES = 5
@@ -91,6 +94,14 @@ class ChatEndpoint:
     def _failed(self, said: str) -> ProviderError:
         text = f"model {self.model!r} at {self.url} cannot be asked: {said}"
         return ProviderError(text.replace(self.key, "***") if self.key else text)
+
+
+@lru_cache(maxsize=1)
+def certificates() -> ssl.SSLContext:
+    """Reading the certificates takes longer than a request, so not for every batch."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

@@ -58,6 +58,9 @@ def language_consistency(
     return [_share(_reasoning(c), code) for c, code in zip(completions, targets, strict=True)]
 
 
+language_consistency.per_sample = True  # type: ignore[attr-defined]  # prompts are not compared by
+
+
 def _share(text: str, target: str | None) -> float | None:
     found = runs(text, ENOUGH)
     if target is None or not any(run.size >= ENOUGH for run in found):

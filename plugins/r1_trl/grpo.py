@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from r1_trl import arguments, callback, policy, prompts, rollouts
 from r1_trl.card import card
-from r1_trl.rewards import RewardAdapter, text_of
-from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError, prefill
+from r1_trl.rewards import Reader, RewardName, columns_of, endings, leave_out, table, text_of
+from r1cli import (
+    BatchPlan,
+    BoundReward,
+    ProviderError,
+    Recipe,
+    Run,
+    Scorer,
+    UsageError,
+    prefill,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,23 +50,23 @@ def grpo(
     rows = prompts.prepare(dataset, recipe, tokenizer, room=room, template=template)
 
     eos = {tokenizer.eos_token_id, *_ids(model.generation_config.eos_token_id)} - {None}
-    adapters = [
-        RewardAdapter(reward, lambda prompt: prefill(tokenizer, prompt, **template), sorted(eos))
-        for reward in rewards
-    ]
     opened = prefill(tokenizer, rows[0]["prompt"], **template)
     if opened:
         log.info("the chat template opens the completion with %r; rewards see it", opened)
     trainer = _trainer_class()(
         model=model,
-        reward_funcs=adapters,
+        reward_funcs=[RewardName(reward) for reward in rewards],
         args=config,
         train_dataset=rows,
         processing_class=tokenizer,
         callbacks=callbacks,
     )
     trainer.rollouts = run.directory / "rollouts"
-    callback.train(trainer, run)
+    trainer.reader = Reader(lambda prompt: prefill(tokenizer, prompt, **template), sorted(eos))
+    trainer.max_failures = recipe.max_failures
+    folder = run.directory / "failures"
+    with Scorer(rewards, limits=recipe.scoring, folder=folder) as trainer.scorer:
+        callback.train(trainer, run)
     policy.save(trainer, tokenizer, run.model, card(recipe, run, _last_log(trainer)))
     return run.model
 
@@ -110,37 +119,67 @@ def _config(recipe: Recipe, output: Path) -> Any:
 
 
 def _trainer_class() -> type:
+    import torch
+    from accelerate.utils import gather
+
     from r1_trl.fast import fast_trainer
 
     class Trainer(fast_trainer()):  # type: ignore[misc]
-        """TRL's GRPO trainer that keeps what it sampled."""
+        """TRL's GRPO trainer that scores through r1's runtime and keeps what it sampled."""
 
         rollouts: Path | None = None
+        scorer: Scorer
+        reader: Reader
+        max_failures: int
+        _failures = 0  # of all ranks
+        _loss_scale: dict[bool, float] = {}  # noqa: RUF012 - by whether it trains or evaluates
 
         def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):  # type: ignore[no-untyped-def]
-            scores = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-            eos = self.reward_funcs[0].eos_token_ids
-            mine = scores[self.accelerator.process_index * len(prompts) :][: len(prompts)].tolist()
+            whole = self.reader.read(prompts, completions, completion_ids_list)
+            before, step = self.scorer.failures, self.state.global_step + 1
+            outcomes = self.scorer.score(whole, prompts, columns_of(inputs), step=step)
+            device = self.accelerator.device
+            failed = torch.tensor([self.scorer.failures - before], device=device)
+            self._failures += int(gather(failed).sum())
+            if self._failures > self.max_failures:
+                last = self.scorer.last_failure or "on another rank"
+                raise ProviderError(
+                    f"{self._failures} samples could not be scored, over max_failures = "
+                    f"{self.max_failures}; the last: {last}"
+                )
+            for name, report in self.scorer.report(reset=True).items():
+                for key, value in report.items():
+                    self._log_metric(f"scoring/{name}/{key}", value)
             self._drawn = {
                 "prompt": list(prompts),
                 "completion": [text_of(completion) for completion in completions],
-                "prefill": [self.reward_funcs[0].prefill(prompt) for prompt in prompts],
-                "tokens": [len(ids) for ids in completion_ids_list],
-                "truncated": [not ids or ids[-1] not in eos for ids in completion_ids_list],
+                "prefill": [completion.prefill for completion in whole],
+                "tokens": [completion.tokens for completion in whole],
+                "truncated": [completion.truncated for completion in whole],
+                "outcome": endings(outcomes),
             }
-            for number, name in enumerate(self.reward_func_names):
-                values = [row[number] for row in mine]
-                # NaN is TRL's mark for "not applicable"
-                self._drawn[f"reward/{name}"] = [None if v != v else v for v in values]
-            return scores
+            for name, column in zip(self.reward_func_names, outcomes, strict=True):
+                self._drawn[f"reward/{name}"] = [outcome.value for outcome in column]
+            return gather(table(outcomes).to(device))
 
         def _generate_and_score_completions(self, inputs):  # type: ignore[no-untyped-def]
             output = super()._generate_and_score_completions(inputs)
+            ends = self._drawn["outcome"]
+            failed = torch.tensor([end.startswith("failed") for end in ends])
+            failed = failed.to(self.accelerator.device)
+            self._loss_scale = dict(self._loss_scale)
+            self._loss_scale[self.model.training] = (
+                leave_out(output, failed, gather, self.loss_type) if gather(failed).any() else 1.0
+            )
             if self.model.training and self.rollouts is not None:
                 drawn = {**self._drawn, "advantage": output["advantages"].tolist()}
                 step = self.state.global_step + 1
                 rollouts.write(self.rollouts, step, self.accelerator.process_index, drawn)
             return output
+
+        def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
+            loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            return loss * self._loss_scale.get(self.model.training, 1.0)
 
     return Trainer
 

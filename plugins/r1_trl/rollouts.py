@@ -13,8 +13,9 @@ from r1cli import disk_errors
 def write(directory: Path, step: int, rank: int, columns: dict[str, list[Any]]) -> Path:
     """One step's rollouts of one rank, whole or not at all. Returns the file.
 
-    Columns: step, prompt (JSON messages), completion, prefill, tokens, truncated, advantage, and
-    one column per reward named `reward/<name>` (null where it was not applicable).
+    Columns: step, prompt (JSON messages), completion, prefill, tokens, truncated, advantage,
+    outcome (`score`, `not_applicable` or `failed (why)`), and one column per reward named
+    `reward/<name>` (null where it gave no score).
     """
     import pyarrow as pa
     from pyarrow import parquet

@@ -77,7 +77,7 @@ def about(entry: Entry, *, name: str = "", golden_cases: int = 0) -> About:
         required=known.required,
         optional=known.optional,
         every_column=signature.collects_columns(function),
-        args=[_argument(p, described) for p in signature.parameters(function).values()],
+        args=[_argument(p, described) for p in _parameters(function)],
         range=_joined(said.get("Range", "")).rstrip("."),
         source=_joined(said.get("Source", "") or said.get("Sources", "")).rstrip("."),
         pays=pays(function),
@@ -97,10 +97,11 @@ def sections(function: Callable[..., Any]) -> dict[str, str]:
     text = inspect.getdoc(function) or ""
     marks = list(_SECTION.finditer(text))
     found = {"": text[: marks[0].start()] if marks else text}
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, following in zip(marks, [*marks[1:], None], strict=False):
         body = text[mark.end(1) + 1 : following.start() if following else len(text)]
         is_list = mark[1] in ("Args", "Pays")
-        found[mark[1]] = body if is_list else body.partition("\n\n")[0]
+        end = r"\n(?=\S)" if is_list else r"\n\n"  # a list is indented
+        found[mark[1]] = re.split(end, body, maxsplit=1)[0]
     return found
 
 
@@ -121,11 +122,21 @@ def listed(section: str) -> dict[str, str]:
     return found
 
 
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The arguments, their annotations as types where they can be had."""
+    names = signature.parameters(function)
+    try:
+        known = inspect.signature(function, eval_str=True).parameters
+    except NameError:  # it names what only a type checker imports
+        return list(names.values())
+    return [known[name] for name in names]
+
+
 def _argument(parameter: inspect.Parameter, described: dict[str, str]) -> Argument:
     hint = "" if parameter.annotation is parameter.empty else parameter.annotation
     return Argument(
         parameter.name,
-        hint if isinstance(hint, str) else inspect.formatannotation(hint),
+        hint if isinstance(hint, str) else inspect.formatannotation(hint).replace("typing.", ""),
         "required" if parameter.default is parameter.empty else parameter.default,
         described.get(parameter.name, ""),
     )

@@ -49,7 +49,7 @@ def series(
     for name in (what, PREFIX + what):
         if name in samples.columns and name not in plugins["rewards"]:
             return _numbers(samples.columns[name], f"column {name!r} of {samples.path}")
-    reward = named.bound(what, args, plugins, where=f"--arg {what}...")
+    reward = named.bound(what, args, plugins, where="--arg")
     samples.check([reward])
     with Scorer([reward]) as scorer:
         [outcomes] = scorer.score(samples.completions, samples.prompts, samples.columns)

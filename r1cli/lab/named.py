@@ -27,8 +27,7 @@ def rewards(
     """The rewards called `names`, each once, with what the assignments say."""
     given = arguments(assignments, names)
     return [
-        bound(name, given.get(name, {}), plugins, where=f"--arg {name}...")
-        for name in dict.fromkeys(names)
+        bound(name, given.get(name, {}), plugins, where="--arg") for name in dict.fromkeys(names)
     ]
 
 

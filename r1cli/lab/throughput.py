@@ -26,9 +26,9 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Rows of `pass`, samples, samples per second, and p50 and p95 of one call in milliseconds.
 
-    `first` is every sample once in batches of 64, with nothing known yet (the process is warm);
-    `again` the same batches until `seconds` are over, where a cache may answer; `single`, one
-    sample per call.
+    `first` is every sample once in batches of 64, with nothing known yet: it loads what the reward
+    needs, once per worker. `again` is the same batches until `seconds` are over, where what is
+    known already may answer; `single`, one sample per call.
     """
     total = len(completions)
 

@@ -11,6 +11,7 @@ from typing import Any
 from r1cli import signature
 from r1cli.errors import UsageError
 from r1cli.plugins import load_plugins
+from r1cli.scoring import BoundReward
 from r1cli.testing.contract import Contract
 from r1cli.testing.declared_range import declared_range
 from r1cli.testing.sample_batch import sample_batch
@@ -61,6 +62,11 @@ def check_reward(
     )
     contract = Contract(name, function, bound, grouped, declared_range(function, bound))
     contract.pickles()
+    if grouped and BoundReward(name, function, bound).per_sample:
+        raise contract.fail(
+            "is called with one completion at a time, so it cannot compare those of one prompt; "
+            "let it read `prompts`: name it as a parameter"
+        )
     batch = sample_batch(_given(name, function, columns or {}))
     contract.values(batch, "the sample batch")  # what is loaded on first use is not timed
     started = time.perf_counter()

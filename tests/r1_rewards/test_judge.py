@@ -15,7 +15,7 @@ import pytest
 
 from r1_rewards import chat_endpoint
 from r1_rewards.judge import RUBRIC, judge, verdict
-from r1cli import Completion, ProviderError, UsageError
+from r1cli import BoundReward, Completion, ProviderError, Scorer, UsageError
 
 KEY = "sk-very-secret"
 Reply = Callable[[dict[str, Any], str], Any]
@@ -129,6 +129,35 @@ def test_no_more_than_concurrency_at_a_time(server: Server) -> None:
     server.reply = slow
     assert ask(server, *(f"answer {i}" for i in range(12)), concurrency=3) == [1.0] * 12
     assert 2 <= server.most_open <= 3
+
+
+def test_calls_on_one_loop_share_the_limit(server: Server) -> None:
+    def slow(body: dict[str, Any], code: str) -> str:
+        time.sleep(0.03)
+        return f"Verdict {code}: 1"
+
+    async def one_each() -> list[list[float | None]]:
+        given = {"url": server.url, "model": "m", "concurrency": 2}
+        calls = (judge([Completion(f"answer {i}")], ["?"], **given) for i in range(8))
+        return await asyncio.gather(*calls)
+
+    server.reply = slow
+    assert asyncio.run(one_each()) == [[1.0]] * 8
+    assert server.most_open <= 2
+
+
+def test_in_the_runtime_an_outage_is_a_failure_of_that_sample(server: Server) -> None:
+    def partly(body: dict[str, Any], code: str) -> Any:
+        broken = "broken" in body["messages"][1]["content"]
+        return (500, {}, b"oops") if broken else f"Verdict {code}: 0.7"
+
+    server.reply = partly
+    reward = BoundReward("judge", judge, {"url": server.url, "model": "m"})
+    texts = [Completion(text) for text in ("six", "broken", "")]
+    with Scorer([reward]) as scorer:
+        [outcomes] = scorer.score(texts, ["?"] * 3, {})
+    assert [o.status for o in outcomes] == ["score", "failed", "score"]
+    assert [o.value for o in outcomes] == [0.7, None, 0.0]
 
 
 def test_the_judge_sees_problem_reference_and_answer(server: Server) -> None:

@@ -37,7 +37,7 @@ def test_ascii_is_what_the_library_says(text: str, gold: str, stemmer: bool) -> 
     value = one(f"</think>{text}", gold, stemmer=stemmer)
     if value is None:
         assert not any(c.isalnum() for c in gold)
-    elif "<answer>" not in text:
+    elif "<answer>" not in text and "<think>" not in text:
         assert value == pytest.approx(said)
 
 
