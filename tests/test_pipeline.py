@@ -110,3 +110,21 @@ def test_the_tiny_recipe_gains_20_points_and_thinks_longer(seed, tmp_path):
     assert end["low"] > start["high"]
     assert end["mean"] - start["mean"] >= 0.20
     assert end["tokens"] > 1.3 * start["tokens"]
+
+
+@pytest.mark.slow
+def test_grpo_alone_builds_its_cold_start_on_first_use_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("R1_HOME", str(tmp_path / "home"))
+    short = ("--set", "trainer.args.max_steps=2", "--set", "benchmarks=[]")
+    first = r1("train", "grpo", "--recipe", "tiny/grpo", *short, "--run", "a", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "building tiny-sft from recipe tiny/sft, once" in first.stderr
+    again = r1("train", "grpo", "--recipe", "tiny/grpo", *short, "--run", "b", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "building" not in again.stderr
+    rewards = [
+        json.loads(line)["rewards/accuracy/mean"]
+        for line in (tmp_path / "b" / "metrics.jsonl").read_text().splitlines()
+        if "rewards/accuracy/mean" in line
+    ]
+    assert min(rewards) > 0.2, "the cold start can add"
