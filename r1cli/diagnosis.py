@@ -10,9 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from r1cli.files import free_bytes
 from r1cli.home import cache_folder
 from r1cli.plugins import load_plugins
-from r1cli.files import free_bytes
 
 MINIMUM_PYTHON = (3, 11)
 

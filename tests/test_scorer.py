@@ -40,7 +40,7 @@ def rank(completions, prompts):
     return [float(sorted(groups[repr(p)]).index(c)) for c, p in zip(completions, prompts)]
 
 def seen(completions, **columns):
-    return [float(len(columns["prompts"][i]) + columns["level"][i]) for i in range(len(completions))]
+    return [float(len(p) + n) for p, n in zip(columns["prompts"], columns["level"])]
 """
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from r1_rewards.limits import costly_text, too_large
 from r1cli import require
 
-SECONDS = 5  # per parse and per comparison, on the main thread, where a clock exists
+SECONDS = 5  # per parse and per comparison, on the main thread (that of a worker, too), where a
+# clock exists; elsewhere the runtime ends a call that takes too long
 
 ROUNDED = 0.01  # how far apart two sides of an equation may be: 1/3 = 0.33
 
@@ -58,6 +59,8 @@ def equal(gold: str, answer: str, float_tolerance: float, strict: bool) -> bool:
         )
     except TimeoutException as error:
         raise TookTooLong from error
+    except MemoryError:
+        raise  # the limit of the process that judges, not a verdict
     except Exception:
         return False  # SymPy has no order for these two, cannot subtract them, ...
 
@@ -88,6 +91,8 @@ def _parsed(text: str) -> Any:
         )
     except TimeoutException as error:
         raise TookTooLong from error
+    except MemoryError:
+        raise
     except Exception:
         return None
     return found[0] if found else None
