@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import r1_trl.fast
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 from r1cli import ui
 from r1cli.pipeline import train
 from r1cli.plugins import builtin_plugins

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1cli import dataset as datasets
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 from r1cli import source
 from r1cli.check import Parts, bind_benchmark, check, resolve_model
 from r1cli.errors import Interrupted, ProviderError

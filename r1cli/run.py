@@ -22,7 +22,8 @@ from typing import Any
 from r1cli import provenance, source
 from r1cli.errors import UsageError
 from r1cli.files import append_row, disk_errors, read_rows, write_atomic
-from r1cli.recipe import Recipe, validate
+from r1cli.recipe import Recipe
+from r1cli.recipe_file import validate
 
 RESOLVED = "recipe.resolved.yaml"
 

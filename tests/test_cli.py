@@ -89,7 +89,7 @@ def test_ctrl_c_is_one_line(r1, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("r1cli.recipe.shipped", interrupted)
+    monkeypatch.setattr("r1cli.recipe_file.shipped", interrupted)
     answer = r1("recipe", "list")
     assert answer.exit_code == 130
     assert answer.stderr == "interrupted; the same command goes on from what was kept\n"

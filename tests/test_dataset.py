@@ -7,7 +7,8 @@ pytest.importorskip("datasets", reason="rows are datasets.Dataset objects")
 
 from datasets import Dataset, concatenate_datasets
 
-from r1cli import dataset, recipe
+from r1cli import dataset
+from r1cli import recipe_file as recipes
 from r1cli.errors import PluginError, UsageError
 from r1cli.plugins import Plugins
 from r1cli.registry import Entry
@@ -36,7 +37,7 @@ def files(tmp_path, monkeypatch):
 def load(text, plugins, tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(REST + text)
-    return dataset.load(recipe.load(str(path)), plugins)
+    return dataset.load(recipes.load(str(path)), plugins)
 
 
 def part(name, columns="", weight=""):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from r1cli import UsageError
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 from r1cli.pipeline import stage_recipes
 
 SMALL = """\

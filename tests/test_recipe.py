@@ -1,7 +1,9 @@
 import pytest
 
-from r1cli import recipe, source
+from r1cli import recipe_file as recipes
+from r1cli import source
 from r1cli.errors import UsageError
+from r1cli.recipe import Launch
 
 MINIMAL = "model: {name: m}\ndataset: {name: d}\ntrainer: {name: grpo}\n"
 
@@ -18,13 +20,13 @@ def write(tmp_path):
 
 
 def load(path, *overrides):
-    return recipe.load(str(path), overrides)
+    return recipes.load(str(path), overrides)
 
 
 def test_what_is_not_said_has_a_default(write):
     loaded = load(write())
     assert (loaded.seed, loaded.rewards) == (0, [])
-    assert loaded.launch == recipe.Launch(name="local", accelerator="single", processes=1)
+    assert loaded.launch == Launch(name="local", accelerator="single", processes=1)
     assert [callback.name for callback in loaded.callbacks] == ["console"]
 
 
@@ -84,24 +86,24 @@ def test_a_mixture_has_items_with_weights(write):
 
 def test_a_recipe_is_found_by_path_beside_another_and_by_shipped_name(write, monkeypatch):
     monkeypatch.chdir(write().parent)
-    assert recipe.find("my.yaml").name == "my.yaml"
+    assert recipes.find("my.yaml").name == "my.yaml"
     beside = write(name="sub/pipeline.yaml")
     near = write(name="sub/near.yaml")
-    assert recipe.find("near", beside=beside) == recipe.find("near.yaml", beside=beside) == near
-    shipped = recipe.shipped()["tiny/grpo"]
-    assert recipe.find("tiny/grpo") == recipe.find("tiny/grpo.yaml") == shipped
+    assert recipes.find("near", beside=beside) == recipes.find("near.yaml", beside=beside) == near
+    shipped = recipes.shipped()["tiny/grpo"]
+    assert recipes.find("tiny/grpo") == recipes.find("tiny/grpo.yaml") == shipped
 
 
 def test_a_file_hides_a_shipped_name(write, monkeypatch):
     mine = write(name="tiny/grpo")
     monkeypatch.chdir(mine.parent.parent)
-    assert recipe.find("tiny/grpo").resolve() == mine
+    assert recipes.find("tiny/grpo").resolve() == mine
 
 
 def test_a_pipeline_is_known_by_its_stages(write):
     path = write("stages: [{recipe: sft}, {recipe: grpo, set: {seed: 3}}]\n")
-    assert recipe.is_pipeline(path) and not recipe.is_pipeline(write(name="other.yaml"))
-    loaded = recipe.load_pipeline(str(path), ["seed=7", "stages.1.set.batch.micro_batch=2"])
+    assert recipes.is_pipeline(path) and not recipes.is_pipeline(write(name="other.yaml"))
+    loaded = recipes.load_pipeline(str(path), ["seed=7", "stages.1.set.batch.micro_batch=2"])
     assert loaded.seed == 7
     assert loaded.stages[1].set == {"seed": 3, "batch": {"micro_batch": 2}}
 
@@ -117,4 +119,4 @@ def test_a_pipeline_is_known_by_its_stages(write):
 )
 def test_a_wrong_pipeline_is_refused(write, text, said):
     with pytest.raises(UsageError, match=said):
-        recipe.load_pipeline(str(write(text)))
+        recipes.load_pipeline(str(write(text)))

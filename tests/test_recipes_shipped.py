@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import recipe, source
+from r1cli import recipe_file as recipes
+from r1cli import source
 from r1cli.pipeline import stage_recipes
 from r1cli.plugins import builtin_plugins
 
-NAMES = sorted(recipe.shipped())
+NAMES = sorted(recipes.shipped())
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +18,10 @@ def plugins():
 
 
 def stages(name):
-    path = recipe.find(name)
-    if not recipe.is_pipeline(path):
-        return [recipe.load(name)]
-    return [r for r, _ in stage_recipes(recipe.load_pipeline(name), path, Path("runs/x"))]
+    path = recipes.find(name)
+    if not recipes.is_pipeline(path):
+        return [recipes.load(name)]
+    return [r for r, _ in stage_recipes(recipes.load_pipeline(name), path, Path("runs/x"))]
 
 
 def test_the_tiny_recipes_are_there():
@@ -29,7 +30,7 @@ def test_the_tiny_recipes_are_there():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_opens_with_a_line_on_what_it_is(name):
-    first = recipe.find(name).read_text().splitlines()[0]
+    first = recipes.find(name).read_text().splitlines()[0]
     assert first.startswith("# ") and first.endswith(".") and len(first) <= 120
 
 
@@ -37,7 +38,7 @@ def test_a_recipe_opens_with_a_line_on_what_it_is(name):
 def test_a_recipe_survives_being_resolved(name):
     for loaded in stages(name):
         data = loaded.model_dump(mode="json")
-        again = recipe.validate(recipe.Recipe, source.parse(source.dump(data), name))
+        again = recipes.validate(recipes.Recipe, source.parse(source.dump(data), name))
         assert again.model_dump(mode="json") == data
 
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from r1cli import files, recipe, run
+from r1cli import files, run
+from r1cli import recipe_file as recipes
 from r1cli.errors import Interrupted, PluginError, ProviderError, UsageError
 from r1cli.plugins import builtin_plugins
 from r1cli.registry import Entry
@@ -21,7 +22,7 @@ trainer: {name: grpo, args: {beta: 0.0}}
 def load(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text(TEXT)
-    return lambda *overrides: recipe.load(str(path), overrides)
+    return lambda *overrides: recipes.load(str(path), overrides)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def directory(tmp_path):
 
 def test_a_new_run_holds_its_recipe_and_where_it_came_from(directory, load):
     one = run.open_run(directory, load())
-    assert recipe.load(str(directory / run.RESOLVED)).model_dump() == load().model_dump()
+    assert recipes.load(str(directory / run.RESOLVED)).model_dump() == load().model_dump()
     state = json.loads((directory / "run.json").read_text())
     assert state["status"] == "running" and state["seed"] == 0
     assert {"argv", "git", "versions", "host", "python", "started"} <= set(state)
@@ -102,8 +103,9 @@ def test_broken_state_is_named(directory, load):
 HOLDER = """
 import sys
 from pathlib import Path
-from r1cli import recipe, run
-held = run.open_run(Path(sys.argv[1]), recipe.load(sys.argv[2]))
+from r1cli import recipe_file as recipes
+from r1cli import run
+held = run.open_run(Path(sys.argv[1]), recipes.load(sys.argv[2]))
 print("held", flush=True)
 sys.stdin.read()
 """

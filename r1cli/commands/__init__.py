@@ -28,7 +28,7 @@ def installed_plugins() -> Plugins:
 
 def complete_recipe(incomplete: str) -> list[str]:
     """Shell completion for recipe names."""
-    from r1cli.recipe import shipped
+    from r1cli.recipe_file import shipped
 
     return [name for name in shipped() if name.startswith(incomplete)]
 

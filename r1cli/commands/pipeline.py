@@ -20,7 +20,7 @@ def pipeline(
     fresh: bool = typer.Option(False, help="Move an existing run aside and start anew."),
 ) -> None:
     """Run several recipes in a row; finished stages are kept, an unfinished one goes on."""
-    from r1cli import recipe as recipes
+    from r1cli import recipe_file as recipes
     from r1cli import ui
     from r1cli.commands.runs import show_scores
     from r1cli.errors import UsageError

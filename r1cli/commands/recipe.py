@@ -17,7 +17,7 @@ NAME = typer.Argument(help="A recipe file or a shipped name.", autocompletion=co
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """The shipped recipes."""
     from r1cli import ui
-    from r1cli.recipe import is_pipeline, load, load_pipeline, shipped
+    from r1cli.recipe_file import is_pipeline, load, load_pipeline, shipped
 
     rows: list[dict[str, str | None]] = []
     for name, path in shipped().items():
@@ -45,7 +45,7 @@ def show(
     set_: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Override a key."),
 ) -> None:
     """Print a recipe."""
-    from r1cli import recipe as recipes
+    from r1cli import recipe_file as recipes
     from r1cli import source, ui
 
     path = recipes.find(name)
@@ -65,7 +65,7 @@ def check(
     """Check recipes without loading a model: keys, names, arguments, the trainer's own config."""
     from r1cli import check as checks
     from r1cli import dataset, ui
-    from r1cli import recipe as recipes
+    from r1cli import recipe_file as recipes
     from r1cli.pipeline import stage_recipes
 
     plugins = installed_plugins()
@@ -95,7 +95,7 @@ def get(
 
     from r1cli import ui
     from r1cli.errors import UsageError
-    from r1cli.recipe import find
+    from r1cli.recipe_file import find
 
     path = find(name)
     target = to / path.name if to.is_dir() else to

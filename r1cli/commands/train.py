@@ -32,7 +32,7 @@ def train(
     dry_run: bool = typer.Option(False, help="Check everything, print the plan, train nothing."),
 ) -> None:
     """Train a policy from a recipe; the same command again goes on where it stopped."""
-    from r1cli import recipe as recipes
+    from r1cli import recipe_file as recipes
     from r1cli import ui
     from r1cli.check import check, resolve_model
     from r1cli.errors import UsageError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 from r1cli.pipeline import train
 from r1cli.plugins import builtin_plugins
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 from r1cli.pipeline import train
 
 pytestmark = pytest.mark.train

@@ -121,7 +121,7 @@ def test_a_reward_that_raises_stops_the_run_and_is_never_a_zero(
 ):
     from importlib.metadata import EntryPoint
 
-    from r1cli import recipe as recipes
+    from r1cli import recipe_file as recipes
     from r1cli.pipeline import train
     from r1cli.plugins import Plugins, builtin_plugins
 

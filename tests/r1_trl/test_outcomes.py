@@ -19,7 +19,7 @@ from r1_tiny.tokenizer import build_tokenizer  # noqa: E402
 from r1_trl.grpo import _trainer_class  # noqa: E402
 from r1_trl.rewards import Reader, RewardName  # noqa: E402
 from r1cli import BoundReward, PluginError, ProviderError, Scorer, UsageError  # noqa: E402
-from r1cli import recipe as recipes  # noqa: E402
+from r1cli import recipe_file as recipes  # noqa: E402
 from r1cli.pipeline import train  # noqa: E402
 from r1cli.plugins import Plugins  # noqa: E402
 from r1cli.recipe import Scoring  # noqa: E402

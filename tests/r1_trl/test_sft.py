@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from r1cli import UsageError
-from r1cli import recipe as recipes
+from r1cli import recipe_file as recipes
 
 pytestmark = pytest.mark.train
 
