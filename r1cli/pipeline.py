@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 15
+
 
 def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = False) -> Run:
     """Train a policy as the recipe says and measure it; go on where an earlier try stopped."""
@@ -91,9 +93,9 @@ def measure(
     *,
     engine: str = "transformers",
     engine_args: dict[str, Any] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> list[Score]:
-    """Run benchmarks on one model, loaded once."""
+    """Run benchmarks on one model, loaded once; without `progress`, the log tells of it."""
     from r1cli.evaluation import Evaluation
 
     if not benchmarks:
@@ -102,8 +104,22 @@ def measure(
     key = sampler_key(engine, str(model), engine_args or {})
     with open_engine(engine, str(model), engine_args or {}, plugins) as opened:
         return [
-            e.run(opened, directory / "eval", model_key=key, progress=progress) for e in evaluations
+            e.run(opened, directory / "eval", model_key=key, progress=progress or _logged(e.name))
+            for e in evaluations
         ]
+
+
+def _logged(name: str) -> Progress:
+    """Progress as a log line now and then: often enough to see that it goes on."""
+    said = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > PROGRESS_SECONDS:
+            said = time.monotonic()
+            log.info("benchmark %s: %d of %d problems", name, done, total)
+
+    return progress
 
 
 def run_pipeline(
