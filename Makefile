@@ -27,7 +27,7 @@ lint: $(READY)
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 or newer found; make PYTHON=/path/to/python'; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,rewards,zh,dev]'
 	touch $(READY)
 
 clean:

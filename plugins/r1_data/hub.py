@@ -58,8 +58,9 @@ def hub(
 def _load(path: str, given: dict[str, Any]) -> Dataset:
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
-    from httpx import HTTPError
-    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    # The hub client's own name for its HTTP library's errors: the library changes (httpx, httpx2).
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError
 
     try:
         if any((Path(path) / name).exists() for name in ("state.json", "dataset_dict.json")):
