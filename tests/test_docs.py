@@ -47,6 +47,21 @@ def test_cheap_command_runs(page, line):
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_recipes_in_the_docs_pass_the_check(page, tmp_path):
+    from r1cli import recipe_file as recipes
+    from r1cli.check import check
+    from r1cli.plugins import builtin_plugins
+
+    for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.S)):
+        path = tmp_path / f"page-{number}.yaml"
+        path.write_text(text, "utf-8")
+        if "stages:" in text:
+            recipes.load_pipeline(str(path))
+        elif "trainer:" in text:
+            check(recipes.load(str(path)), builtin_plugins())
+
+
 def test_design_page_names_files_that_exist():
     tree = re.search(r"```\n(r1cli/.*?)```", (ROOT / "docs" / "design.md").read_text(), re.S)
     assert tree
