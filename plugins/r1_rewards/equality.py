@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from r1_rewards import symbolic
+from r1_rewards import closed_form, symbolic
 from r1_rewards.limits import MAX_CHARS
 
 _UNICODE = str.maketrans(
@@ -84,7 +84,8 @@ def read_gold(answer: str) -> Gold | None:
         return Gold(text, "choice", letter)
     if (words := _words(text)) is not None:
         return Gold(text, "words", words)
-    return Gold(text, "symbolic") if symbolic.readable(text) else None
+    known = closed_form.read(text) is not None or symbolic.readable(text)
+    return Gold(text, "symbolic") if known else None
 
 
 @lru_cache(maxsize=16384)
@@ -107,6 +108,9 @@ def equal(gold: Gold, answer: str, float_tolerance: float, strict: bool) -> bool
         return _value(based) == _value(gold_based)
     if number is None and _words(text) is not None:
         return False  # letters multiply and commute for math-verify: evil = live
+    verdict = closed_form.equal(gold.text, text, float_tolerance, strict)
+    if verdict is not None:
+        return verdict
     return symbolic.equal(gold.text, text, float_tolerance, strict)
 
 

@@ -210,7 +210,7 @@ def test_a_comparison_that_took_too_long_is_not_remembered(monkeypatch) -> None:
     def slow(*args, **kwargs):
         raise TimeoutException
 
-    gold, answer = r"\sqrt{17}+1", r"\boxed{1+\sqrt{17}}"
+    gold, answer = r"\log{17}+1", r"\boxed{1+\log{17}}"
     with monkeypatch.context() as patch:
         patch.setattr("math_verify.verify", slow)
         assert accuracy([answer], [gold]) == [0.0]
