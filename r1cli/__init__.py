@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from r1cli.batch import BatchPlan
+from r1cli.code.program import (
+    Capabilities,
+    CodeProvider,
+    Execution,
+    Input,
+    Limits,
+    Program,
+    ProgramResult,
+)
 from r1cli.errors import (
     Interrupted,
     MissingExtra,
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from r1cli import ui
     from r1cli.batch import solve
     from r1cli.chat import prefill, render
+    from r1cli.code.service import CodeService
     from r1cli.dataset import problem_hash
     from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
@@ -48,6 +58,7 @@ __version__ = "0.1.0"
 # Loaded when first asked for: they bring pydantic and yaml, which `r1 --help` does without.
 _LAZY = {
     "BoundReward": "r1cli.scoring",
+    "CodeService": "r1cli.code.service",
     "Recipe": "r1cli.recipe",
     "Run": "r1cli.run",
     "Scorer": "r1cli.scoring",
@@ -71,15 +82,23 @@ __all__ = [
     "BatchPlan",
     "Benchmark",
     "BoundReward",
+    "Capabilities",
+    "CodeProvider",
+    "CodeService",
     "Completion",
     "Engine",
+    "Execution",
+    "Input",
     "Interrupted",
     "Job",
     "Launcher",
+    "Limits",
     "Message",
     "MissingExtra",
     "Outcome",
     "PluginError",
+    "Program",
+    "ProgramResult",
     "Prompt",
     "ProviderError",
     "R1Error",

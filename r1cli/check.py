@@ -13,6 +13,7 @@ from r1cli.dataset import bind_dataset
 from r1cli.errors import UsageError, suggest
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun, Recipe
+from r1cli.registry import label
 from r1cli.scoring import BoundReward, bind_rewards
 from r1cli.types import Benchmark, Launcher, Sampling
 
@@ -169,5 +170,5 @@ def _sampling(
 
 def _component(kind: str, item: Any, plugins: Plugins, where: str) -> Bound:
     function = plugins[kind].get(item.name, where).load()
-    args = signature.bind(function, item.args, what=f"{kind[:-1]} {item.name!r}", where=where)
+    args = signature.bind(function, item.args, what=f"{label(kind)} {item.name!r}", where=where)
     return Bound(function, args)

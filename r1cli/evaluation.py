@@ -18,14 +18,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from r1cli import signature, stats
+from r1cli import stats
 from r1cli.dataset import load_rows, pick_columns, problem_hash, rename
 from r1cli.errors import ProviderError, UsageError
 from r1cli.files import append_row, read_rows
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun
 from r1cli.sampling import messages, sample
-from r1cli.scoring import BoundReward, Scorer
+from r1cli.scoring import Scorer, bind_reward
 from r1cli.types import Benchmark, Completion, Engine
 
 log = logging.getLogger(__name__)
@@ -69,8 +69,13 @@ class Evaluation:
         wanted = pick_columns(rows, benchmark.columns, f"benchmark {run.name!r}")
         rows = rename(rows, wanted, f"benchmark {run.name}")
         self.rows = rows.select(range(min(run.limit or len(rows), len(rows))))
-        self.scorer = _bind(benchmark.scorer, benchmark.scorer_args, plugins)
-        self.measures = [_bind(name, args, plugins) for name, args in benchmark.measures.items()]
+        self.scorer = bind_reward(
+            benchmark.scorer, benchmark.scorer_args, plugins, where="the benchmark"
+        )
+        self.measures = [
+            bind_reward(name, args, plugins, where="the benchmark")
+            for name, args in benchmark.measures.items()
+        ]
         self.scorer.check_columns(self.rows.column_names, f"benchmark {run.name!r} columns")
         self.prompts = [
             messages(benchmark.prompt.format(**row), benchmark.system_prompt) for row in self.rows
@@ -260,9 +265,3 @@ def _key(prompt: Any) -> str:
         return prompt if isinstance(prompt, str) else str(prompt[-1]["content"])
     except (IndexError, KeyError, TypeError):
         raise UsageError(f"prompt {prompt!r} is neither text nor a list of messages") from None
-
-
-def _bind(name: str, args: Any, plugins: Plugins) -> BoundReward:
-    function = plugins["rewards"].get(name).load()
-    bound = signature.bind(function, args, what=f"reward {name!r}", where="the benchmark")
-    return BoundReward(name, function, bound)

@@ -32,6 +32,11 @@ def register_rewards(register: Register) -> None:
 
 
 @hookspec
+def register_code_providers(register: Register) -> None:
+    """Code providers: functions `(**args) -> CodeProvider` that run programs."""
+
+
+@hookspec
 def register_datasets(register: Register) -> None:
     """Datasets: functions `(**args) -> rows`."""
 

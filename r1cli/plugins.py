@@ -21,7 +21,7 @@ import pluggy
 
 from r1cli import hookspecs
 from r1cli.errors import PluginError, suggest
-from r1cli.registry import KINDS, NAME, TARGET, Entry, Registry
+from r1cli.registry import KINDS, NAME, TARGET, Entry, Registry, label
 
 GROUP = "r1cli.plugins"
 COMMANDS = "r1cli.commands"
@@ -123,11 +123,11 @@ class Plugins:
 def _register(kind: str, plugin: Plugin, staged: list[Entry]) -> hookspecs.Register:
     def register(name: str, target: Any, *, help: str = "") -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise PluginError(f"{kind[:-1]} name {name!r} does not match {NAME.pattern}")
+            raise PluginError(f"{label(kind)} name {name!r} does not match {NAME.pattern}")
         if isinstance(target, str) and not TARGET.fullmatch(target):
             raise PluginError(f"target {target!r} of {name!r} is not 'module:attr'")
         if any(entry.kind == kind and entry.name == name for entry in staged):
-            raise PluginError(f"{kind[:-1]} {name!r} is registered twice")
+            raise PluginError(f"{label(kind)} {name!r} is registered twice")
         staged.append(Entry(kind, name, target, help, plugin.name, plugin.builtin))
 
     return register

@@ -132,6 +132,7 @@ class Recipe(Strict):
     dataset: Dataset
     system_prompt: str | None = None
     rewards: list[RewardTerm] = []
+    code: Component = Component(name="local")
     scoring: Scoring = Scoring()
     max_failures: int = Field(default=1000, ge=0)
     trainer: Trainer

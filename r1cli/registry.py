@@ -11,6 +11,7 @@ from r1cli.errors import PluginError, R1Error, UsageError, suggest
 
 KINDS = (
     "rewards",
+    "code_providers",
     "datasets",
     "models",
     "benchmarks",
@@ -22,6 +23,11 @@ KINDS = (
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TARGET = re.compile(r"\w+(\.\w+)*:\w+")
+
+
+def label(kind: str) -> str:
+    """What one thing of a kind is called: `code provider`."""
+    return kind[:-1].replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Entry:
 
     def load(self) -> Any:
         """The thing itself; importing it is what may fail, and then the plugin is named."""
-        what = f"{self.kind[:-1]} {self.name!r} of plugin {self.plugin!r}"
+        what = f"{label(self.kind)} {self.name!r} of plugin {self.plugin!r}"
         thing = self.target
         if isinstance(thing, str):
             module, _, attribute = thing.partition(":")
@@ -70,7 +76,7 @@ class Registry:
 
     def add(self, entry: Entry) -> None:
         if any(known.qualified == entry.qualified for known in self.entries):
-            raise PluginError(f"{entry.kind[:-1]} {entry.name!r} is registered twice")
+            raise PluginError(f"{label(entry.kind)} {entry.name!r} is registered twice")
         self.entries.append(entry)
 
     def names(self) -> list[str]:
@@ -92,8 +98,10 @@ class Registry:
         at = f" at {where}" if where else ""
         if not chosen:
             known = self.names()
-            raise UsageError(f"no {self.kind[:-1]} {name!r}{at}; {suggest(name, known)}{self.hint}")
+            raise UsageError(
+                f"no {label(self.kind)} {name!r}{at}; {suggest(name, known)}{self.hint}"
+            )
         if len(chosen) > 1:
             several = ", ".join(sorted(entry.qualified for entry in chosen))
-            raise UsageError(f"{self.kind[:-1]} {name!r}{at} is ambiguous; say one of: {several}")
+            raise UsageError(f"{label(self.kind)} {name!r}{at} is ambiguous; say one of: {several}")
         return chosen[0]

@@ -21,6 +21,9 @@ from r1cli.errors import UsageError
 GIVEN = ("completions", "prompts")
 """Positional parameters of a reward that are no dataset columns."""
 
+SERVICES = ("code",)
+"""Keyword-only parameters of a reward that r1 supplies and no recipe may give."""
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -48,6 +51,11 @@ def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         for p in inspect.signature(function).parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
+
+
+def services(reward: Callable[..., Any]) -> tuple[str, ...]:
+    """The services that a reward asks for, by the names of its parameters."""
+    return tuple(name for name in parameters(reward) if name in SERVICES)
 
 
 def bind(

@@ -61,6 +61,7 @@ def info(
     from r1cli import signature, ui
     from r1cli.errors import UsageError, suggest
     from r1cli.plugins import load_plugins
+    from r1cli.registry import label
 
     plugins = load_plugins()
     found = [(kind, registry) for kind, registry in plugins.registries.items() if name in registry]
@@ -71,7 +72,7 @@ def info(
     for kind, registry in found:
         entry = registry.get(name)
         thing = entry.load()
-        row = {"kind": kind[:-1], "name": registry.name_of(entry), "plugin": entry.plugin}
+        row = {"kind": label(kind), "name": registry.name_of(entry), "plugin": entry.plugin}
         if kind == "rewards":
             row["columns"] = ", ".join(signature.columns(thing).required)
         if callable(thing):

@@ -124,7 +124,8 @@ def listed(section: str) -> dict[str, str]:
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The arguments, their annotations as types where they can be had."""
-    names = signature.parameters(function)
+    services = signature.services(function)
+    names = {n: p for n, p in signature.parameters(function).items() if n not in services}
     try:
         known = inspect.signature(function, eval_str=True).parameters
     except NameError:  # it names what only a type checker imports

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1cli.errors import R1Error, UsageError
-from r1cli.lab import golden, named
+from r1cli.lab import golden
 from r1cli.lab.about import pays
 from r1cli.lab.attacks import Attack, Instead, attacks
 from r1cli.lab.problem import Kind, Problem, kind_of, problems
 from r1cli.plugins import Plugins
 from r1cli.registry import Entry
-from r1cli.scoring import Scorer
+from r1cli.scoring import Scorer, bind_reward
 from r1cli.types import Completion, Outcome
 
 EXCESS = 0.01  # above the control
@@ -106,7 +106,15 @@ def audit(entry: Entry, plugins: Plugins) -> Audit:
     excused = pays(entry.load())
     with ExitStack() as stack:
         scorers = {
-            key: stack.enter_context(Scorer([named.bound(entry.qualified, args, plugins)]))
+            key: stack.enter_context(
+                Scorer(
+                    [
+                        bind_reward(
+                            entry.qualified, args, plugins, where=f"golden/{entry.name}.jsonl"
+                        )
+                    ]
+                )
+            )
             for key, args in {json.dumps(p.args): p.args for p in asked}.items()
         }
         asked, honest = _genuine(asked, kind, scorers, entry.name)

@@ -9,10 +9,9 @@ from statistics import StatisticsError, correlation
 from typing import Any
 
 from r1cli.errors import UsageError, suggest
-from r1cli.lab import named
 from r1cli.lab.table_file import JSONL, PARQUET, Samples, read_rows
 from r1cli.plugins import Plugins
-from r1cli.scoring import Scorer
+from r1cli.scoring import Scorer, bind_reward
 
 SAME = 1e-9
 PREFIX = "reward/"
@@ -49,7 +48,7 @@ def series(
     for name in (what, PREFIX + what):
         if name in samples.columns and name not in plugins["rewards"]:
             return _numbers(samples.columns[name], f"column {name!r} of {samples.path}")
-    reward = named.bound(what, args, plugins, where="--arg")
+    reward = bind_reward(what, args, plugins, where="--arg")
     samples.check([reward])
     with Scorer([reward]) as scorer:
         [outcomes] = scorer.score(samples.completions, samples.prompts, samples.columns)

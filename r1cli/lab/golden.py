@@ -17,10 +17,9 @@ from importlib import resources
 from typing import Any
 
 from r1cli.errors import PluginError, R1Error
-from r1cli.lab import named
 from r1cli.plugins import Plugins
 from r1cli.registry import Entry
-from r1cli.scoring import Scorer
+from r1cli.scoring import Scorer, bind_reward
 from r1cli.types import Completion, Outcome, Prompt
 
 TOLERANCE = 1e-4
@@ -83,7 +82,7 @@ def run(entry: Entry, found: Sequence[Case], plugins: Plugins) -> Iterator[Verdi
     for case in found:
         by_args.setdefault(json.dumps(case.args, sort_keys=True), []).append(case)
     for group in by_args.values():
-        reward = named.bound(entry.qualified, group[0].args, plugins, where=group[0].where)
+        reward = bind_reward(entry.qualified, group[0].args, plugins, where=group[0].where)
         with Scorer([reward]) as scorer:
             for case in group:
                 yield _verdict(case, scorer)

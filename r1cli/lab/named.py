@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from r1cli import signature, source
+from r1cli import source
 from r1cli.errors import UsageError, suggest
 from r1cli.plugins import Plugins
-from r1cli.scoring import BoundReward
-
-
-def bound(
-    name: str, args: Mapping[str, Any], plugins: Plugins, *, where: str = "--arg"
-) -> BoundReward:
-    """The reward called `name` with checked arguments."""
-    entry = plugins["rewards"].get(name)
-    function = entry.load()
-    checked = signature.bind(function, args, what=f"reward {entry.name!r}", where=where)
-    return BoundReward(plugins["rewards"].name_of(entry), function, checked)
+from r1cli.scoring import BoundReward, bind_reward
 
 
 def rewards(
@@ -27,7 +17,8 @@ def rewards(
     """The rewards called `names`, each once, with what the assignments say."""
     given = arguments(assignments, names)
     return [
-        bound(name, given.get(name, {}), plugins, where="--arg") for name in dict.fromkeys(names)
+        bind_reward(name, given.get(name, {}), plugins, where="--arg")
+        for name in dict.fromkeys(names)
     ]
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from r1cli.errors import R1Error, UsageError
-from r1cli.lab import named
 from r1cli.lab.table_file import completion_of
 from r1cli.plugins import Plugins
-from r1cli.scoring import Scorer
+from r1cli.scoring import Scorer, bind_reward
 from r1cli.types import Outcome
 
 KEYS = ("reward", "args", "completions", "prompts", "columns", "error")
@@ -30,7 +29,7 @@ class Replayed:
 def replay(path: Path, plugins: Plugins) -> Replayed:
     """Score the saved batch again. Raises UsageError for a file that is no saved failure."""
     saved = _read(path)
-    reward = named.bound(saved["reward"], saved["args"], plugins, where=str(path))
+    reward = bind_reward(saved["reward"], saved["args"], plugins, where=str(path))
     completions = [completion_of(text, {}, f"{path} completions") for text in saved["completions"]]
     now: list[Outcome] = []
     error = ""

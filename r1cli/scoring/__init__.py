@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r1cli.scoring.bind import bind_rewards
+    from r1cli.scoring.bind import bind_reward, bind_rewards
     from r1cli.scoring.gold import check_gold
     from r1cli.scoring.reward import BoundReward, RewardError, total
     from r1cli.scoring.scorer import Scorer
@@ -16,12 +16,21 @@ _LAZY = {
     "BoundReward": "reward",
     "RewardError": "reward",
     "Scorer": "scorer",
+    "bind_reward": "bind",
     "bind_rewards": "bind",
     "check_gold": "gold",
     "total": "reward",
 }
 
-__all__ = ["BoundReward", "RewardError", "Scorer", "bind_rewards", "check_gold", "total"]
+__all__ = [
+    "BoundReward",
+    "RewardError",
+    "Scorer",
+    "bind_reward",
+    "bind_rewards",
+    "check_gold",
+    "total",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from r1cli.files import write_atomic
 from r1cli.scoring.judge import Sample
 from r1cli.scoring.reward import BoundReward, RewardError
+from r1cli.signature import SERVICES
 
 
 def save(
@@ -19,7 +20,7 @@ def save(
     names = [name for name in samples[0][1] if name != "prompts"] if samples else []
     saved = {
         "reward": reward.name,
-        "args": dict(reward.args),
+        "args": {k: v for k, v in reward.args.items() if k not in SERVICES},
         "error": str(error),
         "trace": error.trace,
         "completions": [

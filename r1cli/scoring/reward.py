@@ -43,7 +43,11 @@ class RewardError(PluginError):
 
 @dataclass(frozen=True)
 class BoundReward:
-    """One reward of a recipe, ready to be called. `seconds` overrides the time limit of a call."""
+    """One reward of a recipe, ready to be called.
+
+    `seconds` overrides the time limit of a call, and so does an attribute `seconds` of the
+    function, for a reward that waits for what has limits of its own.
+    """
 
     name: str
     function: Callable[..., Any]

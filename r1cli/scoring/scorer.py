@@ -11,9 +11,11 @@ import pickle
 import queue
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from r1cli.code.service import CodeService
 from r1cli.recipe import Scoring
 from r1cli.scoring.coroutines import Coroutines
 from r1cli.scoring.judge import Reply, judge
@@ -57,12 +59,21 @@ class Scorer:
         self._pace: dict[int, float] = {}  # seconds per sample, lately
         self._known, self._lock = Known(), threading.RLock()
         self._definitions = [self._definition(reward) for reward in self.rewards]
+        self._services = {
+            id(service): service
+            for reward in self.rewards
+            for service in reward.args.values()
+            if isinstance(service, CodeService)
+        }
+        self._held = ExitStack()
         self._open_pool: Pool | None = None
         self._open_coroutines: Coroutines | None = None
 
     def __enter__(self) -> Scorer:
         if any(self._definitions):
             self._pool()  # now, so that it starts while the first completions are sampled
+        for service in self._services.values():
+            self._held.enter_context(service)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -73,6 +84,7 @@ class Scorer:
             pool.close()
         if coroutines:
             coroutines.close()
+        self._held.close()
 
     def score(
         self,
@@ -221,7 +233,7 @@ class Scorer:
         return self._send(work, work.settle(attempt, reply), answers)
 
     def _seconds(self, reward: BoundReward) -> float:
-        return reward.seconds or self.limits.seconds
+        return reward.seconds or float(getattr(reward.function, "seconds", self.limits.seconds))
 
     # -- in this process ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 from r1cli import signature
 from r1cli.errors import UsageError
 from r1cli.plugins import load_plugins
-from r1cli.scoring import BoundReward
+from r1cli.scoring import BoundReward, bind_reward
 from r1cli.testing.contract import Contract
 from r1cli.testing.declared_range import declared_range
 from r1cli.testing.sample_batch import sample_batch
@@ -53,13 +53,13 @@ def check_reward(
     recipe would give. A reward that is `grouped` compares the completions of one prompt, and must
     still not depend on other prompts. A sample may take `seconds`, an odd one ten times that.
     """
+    where = "reward_contract(args=...)"
     if isinstance(reward, str):
-        name, function = reward, load_plugins()["rewards"].get(reward).load()
+        named = bind_reward(reward, args or {}, load_plugins(), where=where)
+        name, function, bound = reward, named.function, dict(named.args)
     else:
         name, function = getattr(reward, "__name__", repr(reward)), reward
-    bound = signature.bind(
-        function, args or {}, what=f"reward {name!r}", where="reward_contract(args=...)"
-    )
+        bound = signature.bind(function, args or {}, what=f"reward {name!r}", where=where)
     contract = Contract(name, function, bound, grouped, declared_range(function, bound))
     contract.pickles()
     if grouped and BoundReward(name, function, bound).per_sample:

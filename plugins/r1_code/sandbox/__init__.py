@@ -1,0 +1,1 @@
+"""The rootless sandbox that holds what a model wrote. It knows no language and no verdict."""
