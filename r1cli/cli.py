@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from r1cli import __version__
 from r1cli.commands import (
+    code,
     doctor,
     evaluate,
     generate,
@@ -128,6 +129,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("generate")(generate.generate)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(reward.app, name="reward")
+app.add_typer(code.app, name="code")
 app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)

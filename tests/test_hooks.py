@@ -2,14 +2,17 @@
 
 import ast
 import re
+import shutil
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from r1cli import Completion, Job, Sampling, hookspecs
+from r1cli import Completion, Input, Job, Program, Sampling, hookspecs
+from r1cli.code.opening import code_service
 from r1cli.plugins import HOOKS, Plugins, builtin_plugins
+from r1cli.recipe import Component
 from r1cli.registry import KINDS
 from r1cli.signature import bind
 
@@ -85,6 +88,20 @@ def test_hook_register_rewards():
     args = bind(reward, {"strip": True}, what="reward 'exact'", where="here")
     completions = [Completion("<think>3+3</think> 6 "), Completion("7")]
     assert reward(completions, solution=["6", "6"], **args) == [1.0, 0.0]
+
+
+@pytest.mark.skipif(shutil.which("awk") is None, reason="awk is not installed")
+def test_hook_register_code_providers():
+    plugins = example("register_code_providers")
+    with code_service(Component(name="awk"), plugins, where="here") as code:
+        [good, bad] = code.run(
+            [
+                Program("awk", "{ print $1 * 2 }", [Input(b"3"), Input(b"4")]),
+                Program("awk", "BEGIN { exit 3 }"),
+            ]
+        )
+    assert [run.stdout for run in good.executions] == [b"6\n", b"8\n"]
+    assert (good.status, good.provider, bad.executions[0].exit_code) == ("ok", "awk", 3)
 
 
 def test_hook_register_datasets():

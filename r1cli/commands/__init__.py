@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from r1cli.plugins import Plugins
@@ -24,6 +24,16 @@ def installed_plugins() -> Plugins:
         for warning in plugin.warnings:
             ui.say(f"r1: plugin {plugin.name}: {warning}")
     return plugins
+
+
+def arguments(assignments: list[str], option: str = "--arg") -> dict[str, Any]:
+    """`key=value` options as a dict, the values read as YAML."""
+    from r1cli import source
+
+    text = source.Source({}, option, {})
+    for assignment in assignments:
+        text.override(assignment)
+    return dict(text.data)
 
 
 def complete_recipe(incomplete: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from r1cli.commands import completer, installed_plugins
+from r1cli.commands import arguments, completer, installed_plugins
 
 
 def evaluate(
@@ -57,7 +57,7 @@ def evaluate(
     bound = benchmarks_named(
         benchmarks,
         plugins,
-        args={**args, **_arguments(arg)},
+        args={**args, **arguments(arg)},
         limit=limit,
         data=str(data) if data else None,
     )
@@ -76,15 +76,6 @@ def evaluate(
         return
     columns = ["benchmark", "label", "%_[95%_interval]", "problems", "samples", "tokens"]
     ui.table(rows, [*columns, "truncated", "not_applicable", "seconds", "spec"])
-
-
-def _arguments(assignments: list[str]) -> dict[str, Any]:
-    from r1cli import source
-
-    text = source.Source({}, "--arg", {})
-    for assignment in assignments:
-        text.override(assignment)
-    return dict(text.data)
 
 
 def _list(plugins: Any, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from r1cli.commands import completer, installed_plugins
+from r1cli.commands import arguments, completer, installed_plugins
 
 
 def generate(
@@ -33,12 +33,11 @@ def generate(
 ) -> None:
     """Sample completions for every prompt of a dataset; run again, only what is missing."""
     from r1cli import ui
-    from r1cli.commands.evaluate import _arguments
     from r1cli.generation import Generation
     from r1cli.types import Sampling
 
     plugins = installed_plugins()
-    args = _arguments(arg) | ({"path": str(data)} if data else {})
+    args = arguments(arg) | ({"path": str(data)} if data else {})
     path = Path(model) / "model" if (Path(model) / "run.json").exists() else Path(model)
     generation = Generation(
         dataset,
