@@ -21,6 +21,7 @@ MAX_CHARS = 200  # what is longer is rare
 
 _MARKED = re.compile(r"(-?\d+)(?:\^\s*(?:\\circ|\{\s*\\circ\s*\})|_(?:\d|\{\d{1,2}\}))", re.ASCII)
 _THOUSANDS = re.compile(r"\d,\d{3}", re.ASCII)  # outside of brackets; inside, a pair of numbers
+_GROUPED = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def equal(gold: str, answer: str, float_tolerance: float, strict: bool) -> bool 
 def read(text: str) -> Reading | None:
     """What a tidy answer is made of; None where it is not wholly understood."""
     bare = not text.startswith(("(", "["))
+    if _GROUPED.fullmatch(text):
+        text = text.replace(",", "")
     if len(text) > MAX_CHARS or costly_text(text) or (bare and _THOUSANDS.search(text)):
         return None
     marked = _MARKED.fullmatch(text)  # math-verify drops degrees and bases
@@ -59,4 +62,5 @@ def read(text: str) -> Reading | None:
     except (UndecidedError, ZeroDivisionError, ValueError, IndexError):
         return None
     scalar = len(leaves) == 1 and not text.startswith(("[", r"\{", r"\begin"))
-    return Reading(tuple(leaves), scalar, "." in text, any(map(surds.variables, leaves)))
+    named = any({*surds.variables(leaf)} - {surds.INFINITY} for leaf in leaves)
+    return Reading(tuple(leaves), scalar, "." in text, named)

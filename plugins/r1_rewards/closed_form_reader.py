@@ -53,7 +53,7 @@ class Reader:
                 raise UndecidedError
             low, high = pair
             shared = bool(leaves) and low == leaves[-1] and opening == "(" and not closed
-            apart = surds.value(low) - end > surds.APART
+            apart = not leaves or surds.value(low) - end > surds.APART
             if not surds.value(low) < surds.value(high) or not (shared or apart):
                 raise UndecidedError
             leaves += [low, high]

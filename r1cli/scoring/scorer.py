@@ -227,7 +227,7 @@ class Scorer:
                 self._definitions[work.number] = None
             self._judge_here(work, [attempt])
             return 0
-        if reply.values:
+        if reply.values and not reply.modules:  # imports are made once
             each = reply.seconds / len(reply.values)
             self._pace[work.number] = (self._pace.get(work.number, each) + each) / 2
         return self._send(work, work.settle(attempt, reply), answers)
