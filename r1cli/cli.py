@@ -24,6 +24,7 @@ from r1cli.commands import (
     recipe,
     reward,
     runs,
+    serve,
     train,
 )
 from r1cli.errors import R1Error, UsageError
@@ -130,6 +131,7 @@ app.command("generate")(generate.generate)
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(reward.app, name="reward")
 app.add_typer(code.app, name="code")
+app.add_typer(serve.app, name="serve")
 app.add_typer(runs.app, name="runs")
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)

@@ -137,7 +137,8 @@ def _trainer_class() -> type:
         def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):  # type: ignore[no-untyped-def]
             whole = self.reader.read(prompts, completions, completion_ids_list)
             before, step = self.scorer.failures, self.state.global_step + 1
-            outcomes = self.scorer.score(whole, prompts, columns_of(inputs), step=step)
+            columns = columns_of(inputs)
+            outcomes = self.scorer.score(whole, prompts, columns, step=step)
             device = self.accelerator.device
             failed = torch.tensor([self.scorer.failures - before], device=device)
             self._failures += int(gather(failed).sum())
@@ -158,6 +159,9 @@ def _trainer_class() -> type:
                 "truncated": [completion.truncated for completion in whole],
                 "outcome": endings(outcomes),
             }
+            for reward in self.scorer.rewards:  # so that the file can be scored again
+                read = reward.data(prompts, columns)
+                self._drawn = {**{n: v for n, v in read.items() if n != "prompts"}, **self._drawn}
             for name, column in zip(self.reward_func_names, outcomes, strict=True):
                 self._drawn[f"reward/{name}"] = [outcome.value for outcome in column]
             return gather(table(outcomes).to(device))

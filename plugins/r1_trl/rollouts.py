@@ -15,7 +15,8 @@ def write(directory: Path, step: int, rank: int, columns: dict[str, list[Any]]) 
 
     Columns: step, prompt (JSON messages), completion, prefill, tokens, truncated, advantage,
     outcome (`score`, `not_applicable` or `failed (why)`), and one column per reward named
-    `reward/<name>` (null where it gave no score).
+    `reward/<name>` (null where it gave no score). Then the dataset columns that the rewards read;
+    what Arrow has no one type for is written as JSON.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -25,7 +26,8 @@ def write(directory: Path, step: int, rank: int, columns: dict[str, list[Any]]) 
     columns["prompt"] = [
         p if isinstance(p, str) else json.dumps(p, ensure_ascii=False) for p in columns["prompt"]
     ]
-    table = pa.table({"step": pa.array([step] * count, pa.int64()), **columns})
+    arrays = {column: _array(values) for column, values in columns.items()}
+    table = pa.table({"step": pa.array([step] * count, pa.int64()), **arrays})
     path = directory / name
     with disk_errors(path):
         directory.mkdir(parents=True, exist_ok=True)
@@ -36,3 +38,12 @@ def write(directory: Path, step: int, rank: int, columns: dict[str, list[Any]]) 
         finally:
             beside.unlink(missing_ok=True)
     return path
+
+
+def _array(values: list[Any]) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.array([json.dumps(v, ensure_ascii=False, default=str) for v in values])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from r1cli import signature
@@ -18,16 +19,16 @@ from r1cli.scoring.reward import BoundReward
 def bind_rewards(recipe: Recipe, plugins: Plugins) -> list[BoundReward]:
     """The rewards of a recipe. Those that run programs share one code service."""
     bound: list[BoundReward] = []
-    code = code_service(recipe.code, plugins, where=recipe.where("code"))
+    at = recipe.where("code")
+    plugins["code_providers"].get(recipe.code.name, at)
+    code = cache(lambda: code_service(recipe.code, plugins, where=at))
     for number, term in enumerate(recipe.rewards):
         where = recipe.where("rewards", number, "name")
         entry = plugins["rewards"].get(term.name, where)
         if any(reward.name == entry.name for reward in bound):
             raise UsageError(f"reward {entry.name!r} is listed twice, at {where}")
         function = entry.load()
-        args = _arguments(
-            entry, function, term.args, recipe.where("rewards", number, "args"), lambda: code
-        )
+        args = _arguments(entry, function, term.args, recipe.where("rewards", number, "args"), code)
         bound.append(BoundReward(entry.name, function, args, term.weight, term.seconds))
     _check_mixture(recipe, [reward.name for reward in bound])
     return bound

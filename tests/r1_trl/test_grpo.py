@@ -33,6 +33,33 @@ def test_every_completion_of_every_step_is_kept(grpo_run):
     assert json.loads(table["prompt"][0])[-1]["role"] == "user"
 
 
+def test_rollouts_are_scored_again_as_they_were(grpo_run, r1):
+    folder = grpo_run.directory / "rollouts"
+    out = grpo_run.directory / "again.jsonl"
+    rewards = ["--reward", "accuracy", "--reward", "format", "--arg", "format.mode=soft"]
+    result = r1("reward", "score", folder, *rewards, "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 48
+    from pyarrow import parquet
+
+    kept = parquet.read_table(folder).to_pydict()
+    for name in ("accuracy", "format"):
+        assert [row[f"reward/{name}"] for row in rows] == kept[f"reward/{name}"]
+
+
+def test_columns_of_any_shape_are_kept(tmp_path):
+    from pyarrow import parquet
+
+    from r1_trl import rollouts
+
+    odd = [{"a": 1}, "text", None]
+    columns = {"completion": ["x"] * 3, "prompt": ["p"] * 3, "numbers": [[1, 2]] * 3, "odd": odd}
+    table = parquet.read_table(rollouts.write(tmp_path, 1, 0, columns)).to_pydict()
+    assert table["numbers"] == [[1, 2]] * 3
+    assert [json.loads(value) for value in table["odd"]] == odd
+
+
 def test_advantages_are_the_group_normalised_weighted_rewards(grpo_run):
     """By hand: (r - mean) / (std + 1e-4) within each group of 4 (TRL's scale_rewards=group)."""
     import numpy as np
