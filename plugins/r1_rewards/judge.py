@@ -71,8 +71,8 @@ async def judge(
             other `$` and braces stay as they are. How the verdict is written is said besides it.
         api_key_env: the environment variable that holds the key; none is sent where it is unset.
         concurrency: how many requests to `url` are open at a time, in one process.
-        timeout: seconds for one request. A recipe's time limit of a reward (`seconds` beside
-            `args`) covers the tries and the wait for a turn as well: give it several times this.
+        timeout: seconds for one request. All tries and the wait for a turn together have 600, or
+            what a recipe says under `seconds` beside `args`.
         scale: the best mark that the judge may give.
         max_tokens: of a reply.
 
@@ -110,6 +110,7 @@ async def judge(
     return [task.result() for task in tasks]
 
 
+judge.seconds = 600.0  # type: ignore[attr-defined]  # its requests have limits of their own
 judge.per_sample = True  # type: ignore[attr-defined]  # its prompts are shown, not compared by
 
 
