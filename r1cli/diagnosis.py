@@ -10,9 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from r1cli.code.opening import code_service
+from r1cli.errors import R1Error
 from r1cli.files import free_bytes
 from r1cli.home import cache_folder
 from r1cli.plugins import load_plugins
+from r1cli.recipe import Component
 
 MINIMUM_PYTHON = (3, 11)
 
@@ -37,7 +40,7 @@ class Finding(NamedTuple):
 
 def diagnose() -> list[Finding]:
     """Every finding, cheapest first. `broken` means that training cannot work."""
-    return [_python(), *_hardware(), _disk(), *_packages(), *_plugins()]
+    return [_python(), *_hardware(), _disk(), *_packages(), *_plugins(), *_code()]
 
 
 def _python() -> Finding:
@@ -99,3 +102,16 @@ def _plugins() -> list[Finding]:
     loaded = load_plugins().loaded
     bad = [Finding(f"plugin {p.name}", "note", p.problem) for p in loaded if p.problem]
     return bad or [Finding("plugins", "ok", f"{len(loaded)} loaded")]
+
+
+def _code() -> list[Finding]:
+    """What holds model-written programs in here, and which languages want something installed."""
+    try:
+        with code_service(Component(name="local"), load_plugins(), where="doctor") as code:
+            can = code.capabilities
+    except R1Error as error:
+        return [Finding("code sandbox", "note", str(error))]
+    wanted = sorted(set(can.missing.values()))
+    languages = ", ".join(can.languages)
+    found = [Finding("code sandbox", "ok", f"local, by {can.isolation}: {languages}")]
+    return found + [Finding("code language", "absent", line) for line in wanted]

@@ -14,7 +14,12 @@ class Echo:
     """A provider that prints what it is given and counts; `broken` of its first runs fail."""
 
     capabilities = Capabilities(
-        languages=("echo",), isolation="none", max_cpu_seconds=20, max_inputs=4, args=False
+        languages=("echo",),
+        isolation="none",
+        max_cpu_seconds=20,
+        max_inputs=4,
+        args=False,
+        missing={"yell": "it needs a throat; grow one"},
     )
 
     def __init__(self, broken=0, seconds=0.0):
@@ -101,6 +106,7 @@ def test_broken_infrastructure_is_tried_again_and_never_remembered():
     ("asked", "why"),
     [
         (Program("ecko", ""), "has no language 'ecko'; did you mean 'echo'?"),
+        (Program("yell", ""), "cannot run 'yell' here; it needs a throat; grow one"),
         (Program("echo", "", [Input()] * 5), "takes 4 inputs a program, not 5"),
         (program(limits=Limits(cpu_seconds=21)), "allows cpu_seconds up to 20, not 21"),
         (program(args=["-v"]), "gives programs no arguments, but '-v' is wanted"),

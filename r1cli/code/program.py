@@ -144,7 +144,8 @@ class Capabilities:
     """What a provider can do, known once it is open. A program that asks for more is refused.
 
     `isolation` names what holds a program in. `languages` are all names that `Program.language` may
-    have. The `max_` limits are the provider's own; None means that it has none.
+    have. `missing` are languages it would have if something were installed, and what. The `max_`
+    limits are the provider's own; None means that it has none.
     """
 
     languages: Sequence[str]
@@ -157,6 +158,7 @@ class Capabilities:
     max_wall_seconds: float | None = None
     max_memory_mb: int | None = None
     max_processes: int | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class CodeProvider(Protocol):

@@ -13,6 +13,8 @@ FILE_NAME = re.compile(r"[\w.+-]{1,100}")
 
 def refusal(program: Program, can: Capabilities) -> str:
     """What follows "code provider 'x' "; empty where the program can be run."""
+    if program.language in can.missing:
+        return f"cannot run {program.language!r} here; {can.missing[program.language]}"
     if program.language not in can.languages:
         return f"has no language {program.language!r}; {suggest(program.language, can.languages)}"
     if can.max_inputs is not None and len(program.inputs) > can.max_inputs:

@@ -1,7 +1,8 @@
 """Attacks: functions from a genuine problem to a completion that does not deserve the reward.
 
 An attack may give the text that deserves as much as it does (`Instead`); None where it has nothing
-to work on. Those on answers stand in `answer_attacks`, the others here.
+to work on. Those on answers stand in `answer_attacks`, those on programs in `code_attacks`, the
+others here.
 """
 
 # ruff: noqa: RUF001 - the signs that look like others are the point
@@ -12,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from r1cli.lab import answer_attacks
+from r1cli.lab import answer_attacks, code_attacks
 from r1cli.lab.problem import Kind, Problem
 
 LONG = 100_000  # characters
@@ -37,6 +38,8 @@ def attacks(kind: Kind) -> dict[str, Attack]:
     """The attacks that apply to a kind of reward, by name."""
     if kind == "answer":
         return {**EVERYWHERE, **answer_attacks.ATTACKS}
+    if kind == "code":
+        return {**EVERYWHERE, **code_attacks.ATTACKS}
     return {**EVERYWHERE, **SHAPE} if kind == "shape" else PENALTY
 
 

@@ -1,10 +1,11 @@
 """The audit: every attack on every genuine problem, and whether it pays.
 
 An attack pays when its completion gets more than the control: what deserves as much, at the same
-number of tokens. On an answer the control is the honest completion with a wrong answer; on a shape,
-the golden text that is paid least; on a penalty, the punished text itself, and an attack must
-escape a quarter of it. "Not applicable" counts as 0, which is what it adds to a total. An attack
-that makes the reward raise or fail counts as paying.
+number of tokens. On an answer the control is the honest completion with a wrong answer; on a
+program, with the program of another problem; on a shape, the golden text that is paid least; on a
+penalty, the punished text itself, and an attack must escape a quarter of it. "Not applicable" counts
+as 0, which is what it adds to a total. An attack that makes the reward raise or fail counts as
+paying.
 """
 
 from __future__ import annotations
@@ -183,7 +184,7 @@ def _try(finding: Finding, attack: Attack, problem: Problem, kind: Kind, scorer:
 def _control(problem: Problem, kind: Kind) -> str:
     if kind == "penalty":
         return problem.honest
-    return problem.declare(problem.decoys[0]) if kind == "answer" else problem.worst
+    return problem.declare(problem.decoys[0]) if kind in ("answer", "code") else problem.worst
 
 
 def _scored(problem: Problem, text: str, control: str, scorer: Scorer) -> tuple[Outcome, Outcome]:

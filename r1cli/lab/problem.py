@@ -13,11 +13,12 @@ from r1cli.lab.golden import Case, Expectation
 from r1cli.registry import Entry
 from r1cli.types import Completion
 
-Kind = Literal["answer", "shape", "penalty"]
+Kind = Literal["answer", "code", "shape", "penalty"]
 MOST = 8  # problems per audit
 
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*</answer>", re.DOTALL)
 _BOX = re.compile(r"\\boxed\{(.*)\}", re.DOTALL)
+_FENCED = re.compile(r"```[\w+]*\n(.*?)\n```", re.DOTALL)
 _SAID = re.compile(r"(?i)answer is\s+(.*?)\.?$", re.DOTALL)
 
 
@@ -45,8 +46,11 @@ class Problem:
 
 
 def kind_of(entry: Entry, cases: Sequence[Case]) -> Kind:
-    """Which attacks apply: those on an answer, where the reward wants a column to compare with;
-    on a penalty, where it never pays more than 0; else on the shape of the text."""
+    """Which attacks apply: those on a program, where the reward runs one; on an answer, where it
+    wants a column to compare with; on a penalty, where it never pays more than 0; else on the shape
+    of the text."""
+    if "code" in signature.services(entry.load()):
+        return "code"
     if signature.columns(entry.load()).required:
         return "answer"
     return "penalty" if max(map(_top, cases)) <= 0 else "shape"
@@ -66,7 +70,8 @@ def problems(entry: Entry, cases: Sequence[Case], kind: Kind) -> list[Problem]:
             f"is {'punished' if kind == 'penalty' else 'an honest answer that pays'}"
         )
     asked = asked[:MOST]
-    answers = [answer_of(case.completions[0]) for case in asked]
+    read = program_of if kind == "code" else answer_of
+    answers = [read(case.completions[0]) for case in asked]
     worst = _worst(cases)
     return [_problem(case, i, answers, worst) for i, case in enumerate(asked)]
 
@@ -80,6 +85,11 @@ def answer_of(text: str) -> str:
         if match := pattern.search(tail.rstrip()):
             return match[1]
     return text.strip().rpartition("\n")[2]
+
+
+def program_of(text: str) -> str:
+    """The last fenced block of `text`; all of it where it has none."""
+    return str((_FENCED.findall(text) or [text])[-1])
 
 
 def _problem(case: Case, index: int, answers: Sequence[str], worst: str) -> Problem:
