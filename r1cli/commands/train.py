@@ -27,6 +27,12 @@ def train(
     set_: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."
     ),
+    on: str = typer.Option(
+        "", help="The launcher, launch.name.", autocompletion=completer("launchers")
+    ),
+    nodes: int | None = typer.Option(None, min=1, help="Nodes, launch.args.nodes."),
+    accelerator: str = typer.Option("", help="How ranks share the work, launch.accelerator."),
+    processes: int | None = typer.Option(None, min=1, help="Ranks, launch.processes."),
     run: Path | None = typer.Option(None, help="The run directory; default runs/<recipe name>."),
     fresh: bool = typer.Option(False, help="Move an existing run aside and start anew."),
     dry_run: bool = typer.Option(False, help="Check everything, print the plan, train nothing."),
@@ -43,6 +49,13 @@ def train(
 
     plugins = installed_plugins()
     plugins["trainers"].get(trainer)
+    shorthands = {
+        "launch.name": on,
+        "launch.args.nodes": nodes,
+        "launch.accelerator": accelerator,
+        "launch.processes": processes,
+    }
+    set_ = [*set_, *(f"{key}={value}" for key, value in shorthands.items() if value)]
     loaded = recipes.load(recipe, set_)
     if loaded.trainer.name not in (None, trainer):
         raise UsageError(

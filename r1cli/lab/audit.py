@@ -3,9 +3,9 @@
 An attack pays when its completion gets more than the control: what deserves as much, at the same
 number of tokens. On an answer the control is the honest completion with a wrong answer; on a
 program, with the program of another problem; on a shape, the golden text that is paid least; on a
-penalty, the punished text itself, and an attack must escape a quarter of it. "Not applicable" counts
-as 0, which is what it adds to a total. An attack that makes the reward raise or fail counts as
-paying.
+penalty, the punished text itself, and an attack must escape a quarter of it. "Not applicable"
+counts as 0, which is what it adds to a total. An attack that makes the reward raise or fail counts
+as paying.
 """
 
 from __future__ import annotations
