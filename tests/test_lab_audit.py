@@ -14,7 +14,12 @@ from r1cli.plugins import builtin_plugins, load_plugins
 from r1cli.types import Completion
 
 PLUGINS = builtin_plugins()
-REWARDS = [e for e in PLUGINS["rewards"].entries if e.name != "judge"]  # it needs an endpoint
+RUN_PROGRAMS = ("code", "binary_code")  # endless loops and sleeps, up to their limits
+REWARDS = [
+    pytest.param(e, marks=pytest.mark.slow if e.name in RUN_PROGRAMS else ())
+    for e in PLUGINS["rewards"].entries
+    if e.name != "judge"  # it needs an endpoint
+]
 PROBLEM = Problem(
     "What is 2 + 3?",
     {"solution": "5"},

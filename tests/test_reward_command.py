@@ -163,11 +163,11 @@ def test_a_saved_failure_that_still_fails_exits_1(r1, tmp_path, fake_distributio
         ("diff s.jsonl format s.jsonl", ["s.jsonl has 0 scores", "--reward"]),
         ("diff s.jsonl format prompt", ["row 1", "'2+3?' is no score"]),
         ("test frmat", ["'frmat'", "'format'"]),
-        ("test judge", ["'judge'", "no golden cases", "golden/judge.jsonl"]),
-        ("audit judge", ["'judge'", "no golden cases"]),
+        ("test judge", ["'judge'", "--arg judge.url=... --arg judge.model=..."]),
+        ("audit judge", ["'judge'", "--arg judge.url=... --arg judge.model=..."]),
         ("audit", ["--all"]),
         ("audit format --all", ["--all"]),
-        ("bench judge --arg url=http://x --arg model=m", ["'judge'", "FILE"]),
+        ("bench judge --arg model=m", ["'judge'", "'url'"]),
         ("show cosin", ["'cosin'", "'cosine'"]),
         ("test --replay none.json", ["no file none.json"]),
         ("test --replay s.jsonl", ["s.jsonl is not JSON"]),
@@ -191,3 +191,24 @@ def test_wrong_input(r1, samples, tmp_path, call, parts):
     assert [part for part in parts if part not in line] == [], line
     assert answer.stdout == ""
     assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        ("test bare", "put them beside its module, in golden/bare.jsonl"),
+        ("audit bare", "ships no golden cases, so it cannot be audited"),
+        ("bench bare", "ships no golden cases to time; give a FILE"),
+    ],
+)
+def test_a_reward_without_golden_cases(r1, fake_distribution, call, part):
+    package = fake_distribution("r1-plugin-bare", plugin="bare_package") / "bare_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from r1cli import hookimpl\n"
+        "def bare(completions):\n    return [0.0 for _ in completions]\n"
+        "@hookimpl\ndef register_rewards(register):\n    register('bare', bare)\n"
+    )
+    answer = r1("reward", *call.split())
+    assert answer.exit_code == 2
+    assert part in answer.stderr

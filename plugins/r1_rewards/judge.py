@@ -76,6 +76,9 @@ async def judge(
         scale: the best mark that the judge may give.
         max_tokens: of a reply.
 
+    Pays:
+        right_last: what the judge is shown is the answer section, which may correct itself.
+
     Range: [0, 1] or None. Source: Zheng et al., Judging LLM-as-a-Judge (arXiv 2306.05685),
     reference-guided single-answer grading. It samples at temperature 0; an endpoint may still vary.
     """

@@ -17,9 +17,9 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, TypeAdapter
 
 from r1cli.code.open_r1 import Scripts, as_program, as_row
 from r1cli.code.program import Capabilities, Program, ProgramResult
@@ -38,6 +38,17 @@ LONGEST_WAIT_SECONDS = 60
 class Programs(BaseModel):
     model_config = BASE64
     programs: list[Program]
+
+
+def _shape(body: Any) -> str:
+    return "scripts" if isinstance(body, dict) and "scripts" in body else "programs"
+
+
+# By a word of it, so that an error is about the one shape that was meant.
+Batch = Annotated[
+    Annotated[Programs, Tag("programs")] | Annotated[Scripts, Tag("scripts")],
+    Discriminator(_shape),
+]
 
 
 class QueueFull(Exception):
@@ -177,7 +188,7 @@ def router_app(service: CodeService, *, key: str = "", max_queue: int = 1024) ->
         return PlainTextResponse(router.metrics(), media_type="text/plain; version=0.0.4")
 
     @app.post("/execute_batch", dependencies=[Depends(authorized)])
-    async def execute_batch(batch: Programs | Scripts) -> Response:
+    async def execute_batch(batch: Batch) -> Response:
         if isinstance(batch, Scripts):
             return JSONResponse(await router.run_scripts(batch))
         results = await router.run(batch.programs)

@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from r1cli.commands import completer, installed_plugins
+from r1cli.commands import installed_plugins, reward_files
+from r1cli.commands.reward_files import ARG, JSON, NAME, NAMES
 
 if TYPE_CHECKING:
-    from r1cli.lab.table_file import Samples
+    from collections.abc import Sequence
+
+    from r1cli.lab.golden import Case
     from r1cli.plugins import Plugins
     from r1cli.registry import Entry
 
 app = typer.Typer(help="Test, score, compare, time and attack rewards.", no_args_is_help=True)
-
-NAMES = completer("rewards")
-NAME = typer.Argument(help="A reward.", autocompletion=NAMES)
-FILE = typer.Argument(help="Completions: JSONL, Parquet, or a folder of Parquet files.")
-ARG = typer.Option([], "--arg", metavar="REWARD.KEY=VALUE", help="An argument of a reward.")
-COLUMN = typer.Option([], metavar="WANTED=PRESENT", help="Another name for a column of the file.")
-COMPLETION_COLUMN = typer.Option("", help="The column of completions; default completion.")
-JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
 @app.command("list")
@@ -75,12 +70,13 @@ def show(name: str = NAME, json: bool = JSON) -> None:
 def test(
     name: str = typer.Argument("", help="A reward or a plugin; none means every reward."),
     replay: Path | None = typer.Option(None, help="A failure that a run saved, instead."),
+    arg: list[str] = ARG,
     json: bool = JSON,
 ) -> None:
     """The golden cases that ship with a reward; exit 1 if one is not answered as it must be."""
     from r1cli import ui
     from r1cli.errors import R1Error, UsageError
-    from r1cli.lab import golden
+    from r1cli.lab import golden, named
 
     plugins = installed_plugins()
     if replay is not None:
@@ -88,9 +84,13 @@ def test(
         return
     rows: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
-    for entry in _entries(plugins, name):
+    entries = _entries(plugins, name)
+    given = named.arguments(arg, [plugins["rewards"].name_of(entry) for entry in entries])
+    for entry in entries:
         label = plugins["rewards"].name_of(entry)
-        cases = golden.cases(entry)
+        cases = golden.given_args(golden.cases(entry), given.get(label, {}))
+        if not _complete(entry, cases, label, name):
+            continue
         if not cases and name == label:
             raise UsageError(
                 f"reward {name!r} of plugin {entry.plugin!r} ships no golden cases; "
@@ -111,110 +111,9 @@ def test(
         raise R1Error(f"{len(wrong)} of {sum(r['cases'] for r in rows)} golden cases are wrong")
 
 
-@app.command()
-def score(
-    file: Path = FILE,
-    reward: list[str] = typer.Option([], help="A reward; may be given more than once."),
-    arg: list[str] = ARG,
-    column: list[str] = COLUMN,
-    completion_column: str = COMPLETION_COLUMN,
-    out: Path | None = typer.Option(None, help="Write rows and scores: .jsonl or .parquet."),
-    json: bool = JSON,
-) -> None:
-    """Score a file of completions; print how the scores lie."""
-    from r1cli import ui
-    from r1cli.errors import UsageError
-    from r1cli.lab import named, table_file
-    from r1cli.lab.distribution import histogram, summary
-    from r1cli.scoring import Scorer
-
-    plugins = installed_plugins()
-    if not reward:
-        raise UsageError("no --reward named; see: r1 reward list")
-    if out is not None:
-        table_file.check_writable(out)
-    rewards = named.rewards(reward, arg, plugins)
-    samples = _samples(file, column, completion_column)
-    samples.check(rewards)
-    with Scorer(rewards) as scorer:
-        outcomes = scorer.score(samples.completions, samples.prompts, samples.columns)
-    if out is not None:
-        scored = {r.name: o for r, o in zip(rewards, outcomes, strict=True)}
-        table_file.write_scores(out, samples.rows, scored)
-        ui.say(f"wrote {len(samples)} rows to {out}")
-    rows = [summary(r.name, o) for r, o in zip(rewards, outcomes, strict=True)]
-    ui.table(rows, list(rows[0]), as_json=json)
-    if not json:
-        for one, scores in zip(rewards, outcomes, strict=True):
-            bars = histogram(scores)
-            ui.table(bars, ["value", "count", ""], title=one.name, empty=f"{one.name}: no score")
-
-
-@app.command()
-def diff(
-    file: Path = FILE,
-    a: str = typer.Argument(help="A reward, a file that `score` wrote, or a column of FILE."),
-    b: str = typer.Argument(help="The same, to compare with."),
-    reward: str = typer.Option("", help="Which scores, in files that hold several."),
-    arg: list[str] = ARG,
-    column: list[str] = COLUMN,
-    completion_column: str = COMPLETION_COLUMN,
-    limit: int = typer.Option(20, min=1, help="Rows to print."),
-    json: bool = JSON,
-) -> None:
-    """The rows that two rewards, or two versions of their scores, judge differently."""
-    from r1cli import ui
-    from r1cli.lab import named
-    from r1cli.lab.compare import compare, series
-
-    plugins = installed_plugins()
-    samples = _samples(file, column, completion_column)
-    args = named.arguments(arg, [a, b])
-    first, second = (
-        series(what, samples, args.get(what, {}), plugins, column=reward) for what in (a, b)
-    )
-    found = compare(first, second)
-    changed = [
-        {"row": i + 1, "a": first[i], "b": second[i], "completion": samples.completions[i][-60:]}
-        for i in found.changed[:limit]
-    ]
-    counts = found.counts()
-    if json:
-        ui.show_json({"a": a, "b": b, **counts, "changes": changed})
-        return
-    ui.table([counts], list(counts))
-    ui.table(
-        [{**row, a: row["a"], f"{b} ": row["b"]} for row in changed],
-        ["row", a, f"{b} ", "completion"],  # the blank keeps two columns where a is b
-        empty="no row changed",
-    )
-
-
-@app.command()
-def bench(
-    name: str = NAME,
-    file: Path | None = typer.Argument(None, help="Completions; default its golden cases."),
-    arg: list[str] = ARG,
-    column: list[str] = COLUMN,
-    completion_column: str = COMPLETION_COLUMN,
-    seconds: float = typer.Option(3.0, min=0.1, help="How long to repeat."),
-    json: bool = JSON,
-) -> None:
-    """Samples per second in batches of 64, and the wait for one."""
-    from r1cli import ui
-    from r1cli.lab import named
-    from r1cli.lab.throughput import measure, repeated
-
-    plugins = installed_plugins()
-    [reward] = named.rewards([name], arg, plugins)
-    if file is not None:
-        samples = _samples(file, column, completion_column)
-        samples.check([reward])
-        data = (samples.completions, samples.prompts, samples.columns)
-    else:
-        data = repeated(plugins["rewards"].get(name))
-    rows = measure(reward, *data, seconds=seconds)
-    ui.table(rows, list(rows[0]), as_json=json)
+app.command()(reward_files.score)
+app.command()(reward_files.diff)
+app.command()(reward_files.bench)
 
 
 @app.command()
@@ -222,6 +121,7 @@ def audit(
     name: str = typer.Argument("", help="A reward or a plugin.", autocompletion=NAMES),
     all_: bool = typer.Option(False, "--all", help="Every reward that ships golden cases."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Every attack, paying or not."),
+    arg: list[str] = ARG,
     json: bool = JSON,
 ) -> None:
     """Attack a reward; exit 1 if an attack pays that the reward does not declare."""
@@ -229,18 +129,22 @@ def audit(
 
     from r1cli import ui
     from r1cli.errors import R1Error, UsageError
-    from r1cli.lab import golden
+    from r1cli.lab import golden, named
     from r1cli.lab.audit import audit as attack
 
     if all_ == bool(name):
         raise UsageError("name a reward to audit, or say --all")
     plugins = installed_plugins()
     audits = []
-    for entry in _entries(plugins, name):
-        if name not in (entry.name, entry.qualified) and not golden.cases(entry):
-            ui.say(f"{plugins['rewards'].name_of(entry)}: no golden cases, not audited")
-            continue
-        audits.append(attack(entry, plugins))
+    entries = _entries(plugins, name)
+    given = named.arguments(arg, [plugins["rewards"].name_of(entry) for entry in entries])
+    for entry in entries:
+        label = plugins["rewards"].name_of(entry)
+        cases = golden.given_args(golden.cases(entry), given.get(label, {}))
+        if name not in (entry.name, entry.qualified) and not cases:
+            ui.say(f"{label}: no golden cases, not audited")
+        elif _complete(entry, cases, label, name):
+            audits.append(attack(entry, plugins, given.get(label)))
     summaries = [a.summary() for a in audits]
     if json:
         found = [{"findings": [asdict(f) for f in a.findings]} for a in audits]
@@ -264,15 +168,18 @@ def _entries(plugins: Plugins, name: str = "") -> list[Entry]:
     return [entry for entry in known if entry.plugin == name] or [registry.get(name)]
 
 
-def _samples(file: Path, column: list[str], completion_column: str) -> Samples:
+def _complete(entry: Entry, cases: Sequence[Case], label: str, name: str) -> bool:
+    """Whether the cases have every argument; what one of several rewards wants is said."""
+    from r1cli import ui
     from r1cli.errors import UsageError
-    from r1cli.lab import table_file
+    from r1cli.lab import golden
 
-    renamed = dict(pair.partition("=")[::2] for pair in column)
-    for pair in column:
-        if not all(pair.partition("=")):
-            raise UsageError(f"--column {pair!r} is not of the form wanted=present")
-    return table_file.read(file, completion_column=completion_column, renamed=renamed)
+    missing = [f"--arg {label}.{argument}=..." for argument in golden.wanting(entry, cases)]
+    if missing and name in (entry.name, entry.qualified):
+        raise UsageError(f"reward {label!r} needs {' '.join(missing)}")
+    if missing:
+        ui.say(f"{label}: not tried, it needs {' '.join(missing)}")
+    return not missing
 
 
 def _replay(path: Path, name: str, plugins: Plugins, as_json: bool) -> None:

@@ -66,4 +66,5 @@ def _listen(host: str, port: int):  # type: ignore[no-untyped-def]
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise UsageError(f"--host {host} --port {port}: {error.strerror}") from error
+        why = str(error.strerror).partition(" (")[0]
+        raise UsageError(f"--host {host} --port {port}: {why}") from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,9 +97,12 @@ class Audit:
         ]
 
 
-def audit(entry: Entry, plugins: Plugins) -> Audit:
-    """Attack one reward. Raises UsageError where its golden cases give nothing to attack with."""
-    cases = golden.cases(entry)
+def audit(entry: Entry, plugins: Plugins, args: Mapping[str, Any] | None = None) -> Audit:
+    """Attack one reward; `args` are those that its golden cases leave open.
+
+    Raises UsageError where the golden cases give nothing to attack with.
+    """
+    cases = golden.given_args(golden.cases(entry), args or {})
     if not cases:
         raise UsageError(f"reward {entry.name!r} ships no golden cases, so it cannot be audited")
     kind = kind_of(entry, cases)

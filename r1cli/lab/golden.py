@@ -12,10 +12,11 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
+from r1cli import signature
 from r1cli.errors import PluginError, R1Error
 from r1cli.plugins import Plugins
 from r1cli.registry import Entry
@@ -73,6 +74,23 @@ def cases(entry: Entry) -> list[Case]:
         _case(line, f"{where}:{number}")
         for number, line in enumerate(lines, start=1)
         if line.strip()
+    ]
+
+
+def given_args(found: Sequence[Case], args: Mapping[str, Any]) -> list[Case]:
+    """The cases with arguments that they leave open, an endpoint say, as `args` has them."""
+    return [replace(case, args={**args, **case.args}) for case in found]
+
+
+def wanting(entry: Entry, found: Sequence[Case]) -> list[str]:
+    """The arguments without a default that a case does not give."""
+    function = entry.load()
+    services = signature.services(function)
+    return [
+        name
+        for name, parameter in signature.parameters(function).items()
+        if parameter.default is parameter.empty and name not in services
+        if any(name not in case.args for case in found)
     ]
 
 

@@ -47,11 +47,13 @@ class Problem:
 
 def kind_of(entry: Entry, cases: Sequence[Case]) -> Kind:
     """Which attacks apply: those on a program, where the reward runs one; on an answer, where it
-    wants a column to compare with; on a penalty, where it never pays more than 0; else on the shape
+    has a column to compare with; on a penalty, where it never pays more than 0; else on the shape
     of the text."""
     if "code" in signature.services(entry.load()):
         return "code"
-    if signature.columns(entry.load()).required:
+    columns = signature.columns(entry.load())
+    references = "solution" in columns.optional and any(c.columns.get("solution") for c in cases)
+    if columns.required or references:
         return "answer"
     return "penalty" if max(map(_top, cases)) <= 0 else "shape"
 

@@ -344,3 +344,48 @@ def test_a_lone_surrogate_and_a_huge_answer_are_sent(server: Server) -> None:
 
 def test_the_own_rubric_is_a_good_one() -> None:
     assert all(f"${name}" in RUBRIC for name in ("problem", "solution", "completion"))
+
+
+def _honest(body: dict[str, Any], code: str) -> str:
+    """A judge by rule: one plain sentence that gives the reference, and no other text."""
+    told = body["messages"][1]["content"]
+    found = re.search(rf"<answer-{code}>\n(.*)\n</answer-{code}>", told, re.DOTALL)
+    reference = re.search(r"Reference solution:\n(.*)\n\nAnswer:", told, re.DOTALL)
+    assert found and reference
+    right = found[1].strip() == f"The answer is {reference[1].strip()}."
+    return f"It says {found[1][-200:]}\nVerdict {code}: {int(right)}"
+
+
+def test_its_golden_cases_and_its_audit_run_against_the_users_endpoint(
+    server: Server, r1: Any
+) -> None:
+    server.reply = _honest
+    args = ["--arg", f"judge.url={server.url}", "--arg", "judge.model=rule"]
+    tested = r1("reward", "test", "judge", *args)
+    assert tested.exit_code == 0, tested.stderr
+    audited = r1("reward", "audit", "judge", "--json", *args)
+    assert audited.exit_code == 0, audited.stderr
+    [report] = json.loads(audited.stdout)
+    assert report["attacks_on"] == "answer"
+    assert len(report["findings"]) > 20
+    assert len(server.bodies) > 50
+
+
+def test_a_judge_that_is_easily_led_fails_its_audit(server: Server, r1: Any) -> None:
+    def led(body: dict[str, Any], code: str) -> str:
+        before, after = body["messages"][1]["content"].split(f"<answer-{code}>")
+        reference = before.partition("Reference solution:\n")[2].partition("\n")[0]
+        return f"Verdict {code}: {int(reference in after)}"  # wherever it stands
+
+    server.reply = led
+    args = ["--arg", f"judge.url={server.url}", "--arg", "judge.model=led"]
+    audited = r1("reward", "audit", "judge", *args)
+    assert audited.exit_code == 1
+    assert "attacks pay" in audited.stderr
+
+
+def test_without_an_endpoint_the_lab_says_what_it_needs(r1: Any) -> None:
+    for command in (["test", "judge"], ["audit", "judge"]):
+        done = r1("reward", *command)
+        assert done.exit_code == 2
+        assert "needs --arg judge.url=... --arg judge.model=..." in done.stderr

@@ -38,7 +38,7 @@ def test_rollouts_are_scored_again_as_they_were(grpo_run, r1):
     out = grpo_run.directory / "again.jsonl"
     rewards = ["--reward", "accuracy", "--reward", "format", "--arg", "format.mode=soft"]
     result = r1("reward", "score", folder, *rewards, "--out", out)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, result.stderr
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(rows) == 48
     from pyarrow import parquet

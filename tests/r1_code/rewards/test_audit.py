@@ -1,4 +1,4 @@
-"""The golden cases of the code rewards, the attacks on them, and the contract of every reward."""
+"""The attacks on rewards that run programs, and the contract of every code reward."""
 
 from __future__ import annotations
 
@@ -13,16 +13,6 @@ from r1cli.plugins import builtin_plugins
 from r1cli.types import Completion
 
 PLUGINS = builtin_plugins()
-NAMES = ["code", "binary_code", "code_format"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_golden_cases(name):
-    entry = PLUGINS["rewards"].get(name)
-    cases = golden.cases(entry)
-    assert len(cases) >= 10
-    wrong = [v for v in golden.run(entry, cases, PLUGINS) if v.problem]
-    assert [f"{v.case.where}: {v.problem}; {v.case.why}" for v in wrong] == []
 
 
 @pytest.mark.parametrize("name", ["code", "binary_code"])
