@@ -13,6 +13,7 @@ from r1cli.code.program import (
     Limits,
     Program,
     ProgramResult,
+    Status,
 )
 from r1cli.errors import (
     Interrupted,
@@ -108,6 +109,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Scorer",
+    "Status",
     "UsageError",
     "build_policy",
     "cache_folder",
