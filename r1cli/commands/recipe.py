@@ -104,3 +104,42 @@ def get(
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
     ui.say(f"copied to {target}")
+
+
+@app.command()
+def migrate(
+    old: Path = typer.Argument(help="A flat YAML file of open-r1 or TRL.", metavar="OLD.yaml"),
+    out: Path | None = typer.Option(None, help="Where to write the recipe; default: print it."),
+    processes: int | None = typer.Option(
+        None, min=1, help="Ranks it ran on, which accelerate's file said; default 8."
+    ),
+    trainer: str = typer.Option("", help="sft or grpo, where the keys do not tell."),
+    json: bool = typer.Option(False, "--json", help="Print recipe and report as JSON."),
+) -> None:
+    """Turn a recipe of open-r1 or TRL into one of r1, and say what became of every key."""
+    from r1cli import source, ui
+    from r1cli.errors import UsageError
+    from r1cli.migration.migrate import migrate
+
+    if trainer not in ("", "sft", "grpo"):
+        raise UsageError(f"--trainer {trainer!r} is not one of open-r1's: sft, grpo")
+    if out and out.exists():
+        raise UsageError(f"{out} exists; choose another name with --out")
+    done = migrate(source.read(old), installed_plugins(), processes=processes, trainer=trainer)
+    text = f"# Migrated from {old.name}.\n{source.dump(done.recipe)}"
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    if json:
+        notes = [vars(note) for note in done.notes]
+        ui.show_json({"recipe": done.recipe, "report": notes})
+        return
+    for note in done.notes:
+        if note.kind != "kept":
+            ui.say(str(note))
+    kept = sum(note.kind == "kept" for note in done.notes)
+    ui.say(f"kept: {kept} keys under their names")
+    if out:
+        ui.show(f"written to {out}; next: r1 recipe check {out}")
+    else:
+        ui.show_yaml(text)
