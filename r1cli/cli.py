@@ -19,8 +19,11 @@ from r1cli.commands import (
     doctor,
     evaluate,
     generate,
+    jobs,
     pipeline,
+    plan,
     plugins,
+    push,
     recipe,
     reward,
     runs,
@@ -126,6 +129,7 @@ def root(
 
 app.command("train")(train.train)
 app.command("pipeline")(pipeline.pipeline)
+app.command("plan")(plan.plan)
 app.command("eval")(evaluate.evaluate)
 app.command("generate")(generate.generate)
 app.add_typer(recipe.app, name="recipe")
@@ -133,6 +137,8 @@ app.add_typer(reward.app, name="reward")
 app.add_typer(code.app, name="code")
 app.add_typer(serve.app, name="serve")
 app.add_typer(runs.app, name="runs")
+app.add_typer(jobs.app, name="jobs")
+app.command("push")(push.push)
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)
 

@@ -31,7 +31,9 @@ class Generation:
         sampling: Sampling,
         model: str,
         limit: int | None,
+        engine_args: Mapping[str, Any] | None = None,
     ) -> None:
+        self.engine_args = dict(engine_args or {})
         self.plugins, self.sampling, self.model = plugins, sampling, model
         rows = load_rows(dataset, args, plugins, where="--dataset")
         if prompt_column not in rows.column_names:
@@ -70,7 +72,7 @@ class Generation:
         progress(kept, len(self.prompts))
         if kept == len(self.prompts):
             return 0, kept
-        with open_engine(engine, self.model, {}, self.plugins) as opened:
+        with open_engine(engine, self.model, self.engine_args, self.plugins) as opened:
             written = 0
             for index, completions in sample(opened, self.prompts, self.sampling, done=done):
                 for number, completion in list(enumerate(completions))[have[index] :]:
@@ -94,5 +96,6 @@ class Generation:
 
     def _spec(self, engine: str) -> str:
         """A hash of all that decides a completion besides its prompt."""
-        settings = [*self.settings, sampler_key(engine, self.model, {})]
+        key = sampler_key(engine, self.model, self.engine_args, self.plugins)
+        settings = [*self.settings, key]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:10]

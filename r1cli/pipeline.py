@@ -28,6 +28,8 @@ from r1cli.errors import Interrupted, ProviderError
 from r1cli.files import LogFile, write_atomic
 from r1cli.models import ensure_model
 from r1cli.plugins import Plugins, builtin_plugins
+from r1cli.publishing.pending import push_finished
+from r1cli.publishing.pieces import Wanted
 from r1cli.recipe import BenchmarkRun, Pipeline, Recipe
 from r1cli.run import Run, move_aside, open_run
 from r1cli.sampling import open_engine, sampler_key
@@ -65,6 +67,8 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
         if is_main_process():
             scores = measure(run.model, parts.benchmarks, plugins, run.directory)
             run.record(scores=[score.to_dict() for score in scores], status="finished")
+    if recipe.hub and is_main_process():
+        push_finished(run, Wanted(**recipe.hub.model_dump()))
     return run
 
 
@@ -101,7 +105,7 @@ def measure(
     if not benchmarks:
         return []
     evaluations = [Evaluation(run, benchmark, plugins) for run, benchmark in benchmarks]
-    key = sampler_key(engine, str(model), engine_args or {})
+    key = sampler_key(engine, str(model), engine_args or {}, plugins)
     with open_engine(engine, str(model), engine_args or {}, plugins) as opened:
         return [
             e.run(opened, directory / "eval", model_key=key, progress=progress or _logged(e.name))

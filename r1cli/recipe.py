@@ -123,6 +123,16 @@ class BenchmarkRun(Component):
     data: str | None = None
 
 
+class Hub(Strict):
+    """Where a finished run is pushed to, as `r1 push` does it; never on by default."""
+
+    repo: str
+    private: bool = True
+    checkpoints: bool = False
+    rollouts: bool = False
+    eval: bool = False
+
+
 class Recipe(Strict):
     """Everything a run is defined by; it stops past `max_failures` samples a reward failed on."""
 
@@ -140,6 +150,7 @@ class Recipe(Strict):
     launch: Launch = Launch()
     callbacks: list[Component] = [Component(name="console")]
     benchmarks: list[BenchmarkRun] = []
+    hub: Hub | None = None
     _source: Source | None = PrivateAttr(default=None)
 
     def where(self, *key: str | int) -> str:

@@ -30,8 +30,13 @@ def open_engine(name: str, model: str, args: dict[str, Any], plugins: Plugins) -
     return engine
 
 
-def sampler_key(name: str, model: str, args: dict[str, Any]) -> str:
-    """What identifies where completions come from: the weights, the engine and its arguments."""
+def sampler_key(name: str, model: str, args: dict[str, Any], plugins: Plugins) -> str:
+    """What identifies where completions come from: the weights, the engine and its arguments.
+
+    An engine's attribute `beside` names the arguments that do not change what is drawn.
+    """
+    beside = getattr(plugins["engines"].get(name, "--engine").load(), "beside", ())
+    args = {key: value for key, value in args.items() if key not in beside}
     text = json.dumps([name, model_key(model, args.get("revision")), args], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

@@ -78,11 +78,14 @@ class ChatEndpoint:
         try:
             content = answer.json()["choices"][0]["message"].get("content")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError):
-            raise _Passing(f"a reply that is no chat completion: {answer.text[:80]!r}") from None
+            text = answer.text.replace(self.key, "***") if self.key else answer.text
+            raise _Passing(f"a reply that is no chat completion: {text[:80]!r}") from None
         return content if isinstance(content, str) else ""
 
     def _status(self, answer: httpx.Response) -> str:
-        said = f"status {answer.status_code}: {' '.join(answer.text[:200].split())}"
+        # Before it is cut off: half a key is a secret, too.
+        text = answer.text.replace(self.key, "***") if self.key else answer.text
+        said = f"status {answer.status_code}: {' '.join(text[:200].split())}"
         if answer.status_code in (401, 403):
             said += (
                 f" (the key in {self.key_from} was sent)"

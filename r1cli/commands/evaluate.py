@@ -7,10 +7,11 @@ from typing import Any
 
 import typer
 
-from r1cli.commands import arguments, completer, installed_plugins
+from r1cli.commands import arguments, completer, elsewhere, installed_plugins
 
 
 def evaluate(
+    ctx: typer.Context,
     benchmarks: list[str] = typer.Argument(
         None, help="Benchmarks by name.", autocompletion=completer("benchmarks")
     ),
@@ -19,6 +20,9 @@ def evaluate(
     data: Path | None = typer.Option(None, help="A local copy of the benchmark's problems."),
     engine: str = typer.Option(
         "transformers", help="What samples.", autocompletion=completer("engines")
+    ),
+    engine_arg: list[str] = typer.Option(
+        [], "--engine-arg", metavar="KEY=VALUE", help="An argument of the engine; repeatable."
     ),
     n: int | None = typer.Option(None, min=1, help="Samples per problem."),
     temperature: float | None = typer.Option(None, min=0, help="0 is greedy."),
@@ -32,6 +36,9 @@ def evaluate(
     out: Path | None = typer.Option(None, help="Where the samples go; default runs/eval/<model>."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
     list_: bool = typer.Option(False, "--list", help="List the benchmarks."),
+    on: str = elsewhere.ON,
+    launch: list[str] = elsewhere.LAUNCH,
+    dry_run: bool = elsewhere.DRY_RUN,
 ) -> None:
     """Score a model on benchmarks; sampled answers are kept, asked again only what is missing."""
     from r1cli import ui
@@ -61,13 +68,17 @@ def evaluate(
         limit=limit,
         data=str(data) if data else None,
     )
+    here = Path("runs") / "eval" / (model or str(completions)).strip("/").replace("/", "--")
+    elsewhere.submit(ctx, on, launch, dry_run, out or here, plugins)
     if completions is not None:
         scores = _replay(completions, bound, plugins, out)
     else:
         path = Path(model) / "model" if (Path(model) / "run.json").exists() else Path(model)
         folder = out or Path("runs") / "eval" / str(path).strip("/").replace("/", "--")
         with ui.progress("eval") as progress:
-            scores = measure(path, bound, plugins, folder, engine=engine, progress=progress)
+            given: dict[str, Any]
+            given = {"engine": engine, "engine_args": arguments(engine_arg, "--engine-arg")}
+            scores = measure(path, bound, plugins, folder, **given, progress=progress)
     rows = [
         {**s.to_dict(), "%_[95%_interval]": ui.with_interval(s.mean, s.low, s.high)} for s in scores
     ]

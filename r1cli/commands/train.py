@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -63,7 +63,7 @@ def train(
             f"run: r1 train {loaded.trainer.name} --recipe {recipe}"
         )
     named = loaded.trainer.model_copy(update={"name": trainer})
-    loaded = loaded.model_copy(update={"trainer": named})
+    loaded = _fitted(loaded.model_copy(update={"trainer": named}), plugins)
     directory = run or Path("runs") / str(loaded.name)
     sets = [part for assignment in set_ for part in ("--set", assignment)]
     job = Job(
@@ -77,9 +77,13 @@ def train(
         return
     if _starts_elsewhere(loaded):
         launcher = check(loaded, plugins).launcher
-        if fresh:
-            move_aside(directory)
-        resolve_model(loaded, plugins)  # built here, once, not by every process
+        if not getattr(launcher, "on_node", False):  # else this is the job that was submitted
+            if hasattr(launcher, "check"):
+                launcher.check(_on_resolved(job, loaded))
+            if fresh:
+                move_aside(directory)
+            resolve_model(loaded, plugins)  # built here, once, not by every process
+            job = _prepared(job, loaded)
         raise typer.Exit(launcher.submit(job))
     if is_main_process():
         ui.narrate()
@@ -97,16 +101,60 @@ def _starts_elsewhere(recipe: Recipe) -> bool:
     return not launched and (recipe.launch.processes > 1 or recipe.launch.name != "local")
 
 
-def _show_plan(recipe: Recipe, plugins: Plugins, job: Job) -> None:
-    import shlex
+def _fitted(recipe: Recipe, plugins: Plugins) -> Recipe:
+    """The recipe with a rank for every GPU of its launcher's nodes, where it says no number."""
+    from r1cli.check import check
 
+    said = recipe.launch.model_fields_set
+    if recipe.launch.name == "local" or "processes" in said:
+        return recipe
+    ranks = getattr(check(recipe, plugins).launcher, "processes", 1)
+    update: dict[str, Any] = {"processes": ranks}
+    if ranks > 1 and "accelerator" not in said:
+        update["accelerator"] = "ddp"
+    return recipe.model_copy(update={"launch": recipe.launch.model_copy(update=update)})
+
+
+def _on_resolved(job: Job, recipe: Recipe) -> Job:
+    """The job on the recipe in its run directory, where it may have to wait for its turn."""
+    from dataclasses import replace
+
+    from r1cli.run import RESOLVED
+
+    if recipe.launch.name == "local":
+        return job
+    resolved = str(job.directory / RESOLVED)
+    command, trainer = job.argv[:2]
+    argv = (command, trainer, "--recipe", resolved, "--run", str(job.directory))
+    return replace(job, argv=argv)
+
+
+def _prepared(job: Job, recipe: Recipe) -> Job:
+    """Write that recipe, after which the job depends on nothing that may change."""
+    from r1cli import ui
+    from r1cli.run import open_run
+
+    if recipe.launch.name != "local":
+        run = open_run(job.directory, recipe)
+        finished = run.finished
+        if not finished:
+            run.record(status="queued")
+        run.release()
+        if finished:
+            ui.say(f"{job.directory} is finished already")
+            raise typer.Exit(0)
+    return _on_resolved(job, recipe)
+
+
+def _show_plan(recipe: Recipe, plugins: Plugins, job: Job) -> None:
     from r1cli import source, ui
     from r1cli.check import check
+    from r1cli.commands.elsewhere import show
 
     parts = check(recipe, plugins)
     ui.show_yaml(source.dump(recipe.model_dump(mode="json")))
     plan = getattr(parts.trainer, "plan", None)
     if plan:
         ui.say(f"batch: {plan(recipe)}")
-    ui.say(f"command: {shlex.join(parts.launcher.command(job))}")
+    show(parts.launcher, _on_resolved(job, recipe))
     ui.say("dry run: nothing was trained")

@@ -313,6 +313,13 @@ def test_a_refusal_is_final_and_the_key_is_never_said(server: Server) -> None:
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_that_is_cut_off_is_not_said_either(server: Server) -> None:
+    server.reply = lambda body, code: (400, {}, b"x" * 195 + KEY.encode())
+    with pytest.raises(ProviderError) as error:
+        ask(server, "6")
+    assert KEY[:5] not in str(error.value)
+
+
 def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     assert ask(server, "six") == [0.7]

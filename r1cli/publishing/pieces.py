@@ -1,0 +1,163 @@
+"""What a run has to offer the hub: pieces, each for one branch of one repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1cli.errors import UsageError
+from r1cli.publishing.card import clean, model_card, rollouts_card
+from r1cli.run import RESOLVED, Run
+
+log = logging.getLogger(__name__)
+
+LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py", "pytorch_model*.bin")
+"""What loading a model reads. Optimizer and generator states are for resuming here, and
+training_args.bin is a pickle with this machine's paths in it."""
+
+ADAPTER = "adapter_config.json"
+TEXT = ("tokenizer*", "special_tokens*", "added_tokens*", "vocab*", "merges*", "*.jinja", "*.model")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; `repo` is `owner/name`, or a name under the token's own account."""
+
+    repo: str
+    private: bool = True
+    revision: str = "main"
+    checkpoints: bool = False
+    adapter: bool = False
+    rollouts: bool = False
+    eval: bool = False
+
+    def command(self, run: Run) -> str:
+        """The command line that asks for the same."""
+        words = ["r1", "push", str(run.directory), "--repo", self.repo]
+        words += [] if self.private else ["--public"]
+        words += ["--revision", self.revision] if self.revision != "main" else []
+        extras = ("checkpoints", "adapter", "rollouts", "eval")
+        return shlex.join([*words, *(f"--{name}" for name in extras if getattr(self, name))])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Files by their path in the repository: on disk, or text made for the push."""
+
+    name: str
+    kind: str  # the hub's repo_type: "model" or "dataset"
+    repo: str
+    revision: str
+    files: dict[str, Path | bytes]
+
+    @property
+    def size(self) -> int:
+        return sum(
+            len(f) if isinstance(f, bytes) else f.stat().st_size for f in self.files.values()
+        )
+
+    def digest(self) -> str:
+        """Changes with the files: by content where it was made here, else by size and time."""
+        digest = hashlib.sha256()
+        for path, file in sorted(self.files.items()):
+            if isinstance(file, bytes):
+                mark = hashlib.sha256(file).hexdigest()
+            else:
+                mark = f"{file.stat().st_size} {file.stat().st_mtime_ns}"
+            digest.update(f"{path} {mark}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+def pieces(run: Run, wanted: Wanted) -> list[Piece]:
+    """All that `wanted` names, the policy first. Raises UsageError for what the run lacks.
+
+    A run that is not through yet can push the checkpoints it has.
+    """
+    found = []
+    if wanted.checkpoints and not run.model.is_dir():
+        log.warning("%s has no final model yet", run.directory)
+    else:
+        found.append(_policy(run, wanted))
+    if wanted.checkpoints:
+        found += _checkpoints(run, wanted)
+    if wanted.rollouts:
+        found.append(_rollouts(run, wanted))
+    return found
+
+
+def _policy(run: Run, wanted: Wanted) -> Piece:
+    folder = _adapter_folder(run) if wanted.adapter else run.model
+    if not folder.is_dir():
+        status = run.state.get("status", "not started")
+        raise UsageError(f"{run.directory} has no final model yet, its status is: {status}")
+    patterns = ("adapter_*", *TEXT) if wanted.adapter else LOADED
+    files = _files(folder, patterns)
+    adapter = ADAPTER in files
+    if adapter:
+        _say_local_base(folder / ADAPTER)
+    files["README.md"] = model_card(run, adapter=adapter).encode()
+    files[RESOLVED] = clean((run.directory / RESOLVED).read_text(encoding="utf-8")).encode()
+    if wanted.eval:
+        samples = sorted((run.directory / "eval").glob("*.jsonl"))
+        if not samples:
+            raise UsageError(f"{run.directory} holds no evaluation; see: r1 eval --list")
+        files |= {f"eval/{path.name}": path for path in samples}
+    name = "adapter" if wanted.adapter else "model"
+    return Piece(name, "model", wanted.repo, wanted.revision, files)
+
+
+def _adapter_folder(run: Run) -> Path:
+    for folder in (run.directory / "adapter", run.model):
+        if (folder / ADAPTER).is_file():
+            return folder
+    raise UsageError(f"{run.directory} holds no adapter; leave out --adapter to push its model")
+
+
+def _say_local_base(config: Path) -> None:
+    base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if base and Path(base).is_dir():
+        log.warning(
+            "the adapter's base is the folder %s of this machine: push that model too, or merge "
+            "the adapter into it, for others to use it",
+            base,
+        )
+
+
+def _checkpoints(run: Run, wanted: Wanted) -> list[Piece]:
+    """Checkpoints that were written whole, each on a branch `step-N`."""
+    steps = {
+        int(folder.name.split("-")[-1]): folder
+        for folder in run.checkpoints.glob("checkpoint-*")
+        if folder.name.split("-")[-1].isdigit() and (folder / "trainer_state.json").is_file()
+    }
+    if not steps:
+        raise UsageError(f"{run.checkpoints} holds no checkpoint")
+    found = []
+    for step, folder in sorted(steps.items()):
+        files = _files(folder, LOADED)
+        if not {"config.json", ADAPTER} & files.keys():
+            log.warning("left out %s: it is not in a form that transformers loads", folder)
+            continue
+        card = model_card(run, step=step, adapter=ADAPTER in files)
+        files["README.md"] = card.encode()
+        found.append(Piece(f"step-{step}", "model", wanted.repo, f"step-{step}", files))
+    return found
+
+
+def _rollouts(run: Run, wanted: Wanted) -> Piece:
+    """A dataset repository of its own, beside the model's."""
+    tables = sorted((run.directory / "rollouts").glob("*.parquet"))
+    if not tables:
+        raise UsageError(f"{run.directory} holds no rollouts; supervised training has none")
+    files: dict[str, Path | bytes] = {f"rollouts/{path.name}": path for path in tables}
+    files["README.md"] = rollouts_card(run, wanted.repo).encode()
+    return Piece("rollouts", "dataset", f"{wanted.repo}-rollouts", "main", files)
+
+
+def _files(folder: Path, patterns: tuple[str, ...]) -> dict[str, Path | bytes]:
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return {path.name: path for path in sorted(found) if not path.name.startswith(".")}
