@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from r1_trl import sharding
 from r1cli import BatchPlan, Recipe, UsageError, require, solve, suggest
 
 OWNED = {
@@ -95,6 +96,7 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
             f"{recipe.where('launch', 'processes')} = {recipe.launch.processes}, but "
             f"{built.world_size} were started; the launcher {recipe.launch.name!r} is at fault"
         )
+    sharding.prepare(built)
     return built
 
 
@@ -129,6 +131,11 @@ def require_trl() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    import torch
+
+    # Where DeepSpeed is installed it looks for a device, and says so on stdout.
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
     from transformers.utils import logging

@@ -5,25 +5,36 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from r1_trl import sharding
 from r1cli import Interrupted, Run, disk_errors
 
 log = logging.getLogger("r1cli.train")
 
+TWICE_SECONDS = 1.0
+
 
 class Stop:
-    """Whether the user asked to stop. The first signal asks, the second one does not wait."""
+    """Whether the user asked to stop. The first signal asks, the second one does not wait.
+
+    SLURM sends SIGTERM twice at once where a partition has no grace time: that is one signal.
+    """
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self.since = 0.0
 
     def __call__(self, number: int, frame: Any) -> None:
         if self.asked:
+            if time.monotonic() - self.since < TWICE_SECONDS:
+                return
             raise KeyboardInterrupt
+        self.since = time.monotonic()
         self.asked = signal.Signals(number).name
         log.warning("%s: finishing the step, then saving; once more to stop at once", self.asked)
 
@@ -43,11 +54,15 @@ def stop_on_signal() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def run_callback(run: Run, stop: Stop) -> Any:
+def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
     """The TrainerCallback that keeps metrics.jsonl, tells of checkpoints and obeys a stop."""
     from transformers import TrainerCallback
 
     class RunCallback(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            if sharding.is_shared(trainer):
+                log.info("shared model: %s", sharding.describe(given["model"]))
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if state.is_world_process_zero and logs:
                 run.log_metrics({"step": state.global_step, **logs})
@@ -58,11 +73,22 @@ def run_callback(run: Run, stop: Stop) -> Any:
                 run.emit("checkpoint_saved", run=run, path=path, step=state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if stop.asked:
+            if stopped(stop):
                 control.should_save = True
                 control.should_training_stop = True
 
     return RunCallback()
+
+
+def stopped(stop: Stop) -> bool:
+    """Whether any rank was asked to stop: a signal finds the ranks on both sides of a step's end,
+    and one that goes on alone waits for the others for ever."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    if PartialState().num_processes > 1:
+        stop.asked = next(filter(None, gather_object([stop.asked])), None)
+    return stop.asked is not None
 
 
 def train(trainer: Any, run: Run) -> None:
@@ -80,7 +106,7 @@ def train(trainer: Any, run: Run) -> None:
         run.forget_after(step)
     with stop_on_signal() as stop, disk_errors(run.directory):
         trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better
-        trainer.add_callback(run_callback(run, stop))
+        trainer.add_callback(run_callback(run, stop, trainer))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if stop.asked:
         raise Interrupted(

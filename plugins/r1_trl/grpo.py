@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1_trl import arguments, callback, policy, prompts, rollouts
+from r1_trl import arguments, callback, policy, prompts, rollouts, sharding
 from r1_trl.card import card
 from r1_trl.rewards import Reader, RewardName, columns_of, endings, leave_out, table, text_of
 from r1cli import (
@@ -61,6 +61,7 @@ def grpo(
         processing_class=tokenizer,
         callbacks=callbacks,
     )
+    sharding.check(trainer, recipe)
     trainer.rollouts = run.directory / "rollouts"
     trainer.reader = Reader(lambda prompt: prefill(tokenizer, prompt, **template), sorted(eos))
     trainer.max_failures = recipe.max_failures

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from r1_trl import sharding
 from r1cli import Recipe, UsageError, disk_errors, ensure_model
 
 log = logging.getLogger("r1cli.policy")
@@ -68,6 +69,7 @@ def save(trainer: Any, tokenizer: Any, directory: Path, card: str) -> None:
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         trainer.save_model(str(beside))
+        sharding.release()
         if not trainer.accelerator.is_main_process:
             return
         tokenizer.save_pretrained(str(beside))

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1_trl import arguments, callback, policy, prompts
+from r1_trl import arguments, callback, policy, prompts, sharding
 from r1_trl.card import card
 from r1_trl.endings import align_endings, stop_rate
 from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
@@ -48,11 +48,13 @@ def sft(
         processing_class=tokenizer,
         callbacks=callbacks,
     )
+    sharding.check(trainer, recipe)
     callback.train(trainer, run)
-    if trainer.accelerator.is_main_process:
-        rate, tried = stop_rate(
-            trainer.accelerator.unwrap_model(trainer.model), tokenizer, rows, seed=recipe.seed
-        )
+    main = trainer.accelerator.is_main_process
+    if main or sharding.is_shared(trainer):
+        with sharding.whole_model(trainer) as whole:
+            rate, tried = stop_rate(whole, tokenizer, rows, seed=recipe.seed)
+    if main:
         run.record(stop_rate=rate)
         say = log.info if rate >= 0.5 else log.warning
         say("smoke generation: %.0f %% of %d completions stop by themselves", 100 * rate, tried)

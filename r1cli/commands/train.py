@@ -102,11 +102,12 @@ def _starts_elsewhere(recipe: Recipe) -> bool:
 
 
 def _fitted(recipe: Recipe, plugins: Plugins) -> Recipe:
-    """The recipe with a rank for every GPU of its launcher's nodes, where it says no number."""
+    """The recipe with a rank for every GPU of its launcher, where it is shared and says no number."""
     from r1cli.check import check
 
     said = recipe.launch.model_fields_set
-    if recipe.launch.name == "local" or "processes" in said:
+    alone = recipe.launch.name == "local" and recipe.launch.accelerator == "single"
+    if alone or "processes" in said:
         return recipe
     ranks = getattr(check(recipe, plugins).launcher, "processes", 1)
     update: dict[str, Any] = {"processes": ranks}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from r1_launch.local import local
-from r1cli import Job, UsageError
+from r1_launch import local as module
+from r1_launch.local import ACCELERATORS, config, cpu_environment, local
+from r1cli import Job, MissingExtra, UsageError
 
 
 def job(processes: int = 1, accelerator: str = "single") -> Job:
@@ -29,8 +32,65 @@ def test_several_processes_go_through_accelerate():
 def test_an_accelerator_that_cannot_work_is_refused_with_what_would():
     with pytest.raises(UsageError, match="set launch.accelerator to ddp"):
         local().command(job(2, "single"))
-    with pytest.raises(UsageError, match="'zero9' is not known to launcher 'local'; known: single"):
+    with pytest.raises(UsageError, match="'zero9' is not known to launcher 'local'; did you mean"):
         local().command(job(1, "zero9"))
+
+
+@pytest.mark.parametrize("accelerator", ACCELERATORS[1:])
+def test_every_strategy_has_a_configuration_that_leaves_hardware_and_precision_open(accelerator):
+    said = yaml.safe_load(config(accelerator).read_text())
+    assert not {"num_processes", "mixed_precision", "gpu_ids"} & said.keys()
+    assert said["use_cpu"] is False
+    assert said["num_machines"] == 1
+
+
+def test_the_shared_strategies_write_what_plain_transformers_reads():
+    assert yaml.safe_load(config("zero3").read_text())["deepspeed_config"]["zero3_save_16bit_model"]
+    fsdp = yaml.safe_load(config("fsdp").read_text())["fsdp_config"]
+    assert (fsdp["fsdp_version"], fsdp["fsdp_state_dict_type"]) == (2, "FULL_STATE_DICT")
+
+
+def test_a_strategy_is_its_configuration_file(monkeypatch):
+    monkeypatch.setattr(module, "count_gpus", lambda: 8)
+    command = local().command(job(8, "fsdp"))
+    assert f"--config_file={config('fsdp')}" in command
+    assert "--fsdp_cpu_ram_efficient_loading=false" not in command
+    monkeypatch.setattr(module, "count_gpus", lambda: 0)
+    assert "--fsdp_cpu_ram_efficient_loading=false" in local().command(job(2, "fsdp"))
+
+
+def test_deepspeed_is_asked_for_by_name_where_it_is_missing(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "deepspeed" else find(name)
+    )
+    with pytest.raises(MissingExtra, match=r"pip install 'r1cli\[deepspeed\]'"):
+        local().command(job(2, "zero3"))
+    assert local().command(job(2, "fsdp"))
+
+
+def test_more_ranks_than_gpus_are_refused_with_the_number_that_works(monkeypatch):
+    monkeypatch.setattr(module, "count_gpus", lambda: 2)
+    with pytest.raises(UsageError, match="this machine has 2 GPUs; set launch.processes to 2, or"):
+        local().submit(job(4, "ddp"))
+
+
+def test_a_shared_run_has_a_rank_for_every_gpu_unless_it_says(r1, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    for said, processes in (((), 2), (("--processes", "1"), 1)):
+        done = r1(
+            "train", "grpo", "--recipe", "tiny/grpo", "--accelerator", "ddp", *said, "--dry-run"
+        )
+        assert done.exit_code == 0, done.stderr
+        assert f"{processes} process(es)" in done.stderr
+    alone = r1("train", "grpo", "--recipe", "tiny/grpo", "--dry-run")
+    assert "1 process(es)" in alone.stderr
+
+
+def test_cpu_ranks_use_gloo_and_keep_deepspeed():
+    assert cpu_environment("ddp")["ACCELERATE_USE_CPU"] == "true"
+    assert cpu_environment("fsdp")["ACCELERATE_USE_CPU"] == "true"
+    assert "ACCELERATE_USE_CPU" not in cpu_environment("zero3")
 
 
 @pytest.mark.train

@@ -23,14 +23,14 @@ SETTINGS = (
 )
 
 
-def submit(*arguments: str, settings: tuple[str, ...] = ()) -> str:
-    """Train on the cluster; the job's id, which is all that stands on stdout."""
+def submit(*arguments: str, settings: tuple[str, ...] = ()) -> tuple[str, str]:
+    """Train on the cluster; the job's id and what was said."""
     sets = [part for s in (*SETTINGS, *settings) for part in ("--set", s)]
     command = [sys.executable, "-m", "r1cli", "train", "grpo", "--recipe", "tiny/grpo", *sets]
     command += ["--on", "slurm", "--run", "run", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return json.loads(Path("run/job.json").read_text())["id"], done.stderr
 
 
 def log(job: str) -> str:
@@ -39,7 +39,7 @@ def log(job: str) -> str:
 
 
 def test_two_nodes_train_one_policy(slurm_env, r1):
-    job = submit("--nodes", "2", settings=("trainer.args.max_steps=2",))
+    job, _ = submit("--nodes", "2", settings=("trainer.args.max_steps=2",))
     try:
         slurm_env.wait_for(job, "COMPLETED", seconds=400)
     finally:
@@ -48,13 +48,17 @@ def test_two_nodes_train_one_policy(slurm_env, r1):
     assert names == [f"step_00000{i}{rank}.parquet" for i in (1, 2) for rank in ("", ".rank1")]
     assert Path("run/model/config.json").exists()
     assert json.loads(Path("run/run.json").read_text())["status"] == "finished"
-    [row] = json.loads(r1("jobs", "list", "--root", ".", "--json").stdout)
+    [row, *_] = json.loads(r1("jobs", "list", "--root", ".", "--json").stdout)
     assert (row["job"], row["state"], row["exit"], row["nodes"]) == (job, "COMPLETED", 0, 2)
-    assert submit("--nodes", "2", settings=("trainer.args.max_steps=2",)) == "", "it is finished"
+    again, said = submit("--nodes", "2", settings=("trainer.args.max_steps=2",))
+    assert again == job
+    assert "run is finished already" in said
 
 
 def test_preempted_a_run_goes_on_where_it_was_and_what_waits_for_it_comes_after(slurm_env, r1):
-    job = submit("--set", "launch.args.partition=grace", settings=("trainer.args.max_steps=100",))
+    job, _ = submit(
+        "--set", "launch.args.partition=grace", settings=("trainer.args.max_steps=100",)
+    )
     launch = ["--on", "slurm", "--launch", f"after={job}"]
     asked = ["chain_sums", "--model", "run", "--limit", "2", "--n", "1", "--max-tokens", "8"]
     assert r1("eval", *asked, *launch, "--out", "scores").exit_code == 0

@@ -105,3 +105,18 @@ def test_a_full_disk_is_one_line_and_loses_no_checkpoint(cold_start, tmp_path):
         assert "resuming" in again.stderr
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(monkeypatch):
+    from r1_trl import callback
+
+    now = [100.0]
+    monkeypatch.setattr(callback.time, "monotonic", lambda: now[0])
+    stop = callback.Stop()
+    stop(signal.SIGTERM, None)
+    now[0] += 0.03
+    stop(signal.SIGTERM, None)
+    assert stop.asked == "SIGTERM"
+    now[0] += 5
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGTERM, None)
