@@ -102,7 +102,7 @@ def _starts_elsewhere(recipe: Recipe) -> bool:
 
 
 def _fitted(recipe: Recipe, plugins: Plugins) -> Recipe:
-    """The recipe with a rank for every GPU of its launcher, where it is shared and says no number."""
+    """The recipe with a rank for every GPU of its launcher, if it is shared and says no number."""
     from r1cli.check import check
 
     said = recipe.launch.model_fields_set
