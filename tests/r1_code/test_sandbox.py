@@ -141,6 +141,25 @@ def test_a_crash_is_that_input_s_alone(run: Opened) -> None:
     assert endings[0].stdout == endings[3].stdout == b"True\n"
 
 
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("import os; os.abort()", signal.SIGABRT),
+        ("import signal; signal.raise_signal(signal.SIGTERM)", signal.SIGTERM),
+        ("import os; os.kill(os.getpid(), 9)", signal.SIGKILL),
+    ],
+)
+def test_the_signal_that_ended_a_program_is_told(source: str, number: int, run: Opened) -> None:
+    (ending,) = ends(run, python(source))
+    assert (ending.exit_code, ending.signal) == (None, number)
+
+
+def test_random_numbers_are_other_ones_each_time(run: Opened) -> None:
+    endings = ends(run, python("import random; print(random.random())", b"", b""))
+    endings += ends(run, python("import random; print(random.random())"))
+    assert len({ending.stdout for ending in endings}) == 3
+
+
 def test_stop_at_failure(run: Opened) -> None:
     task = python("assert input() != '2'", b"1", b"2", b"3", stop_at_failure=True)
     assert [e.exit_code for e in ends(run, task)] == [0, 1]

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from .syscalls import ARCH, call
+from .syscalls import ARCH, ready
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 SECCOMP = (317, 277)
 _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 _X32 = 0x40000000
-_LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
+_LOAD, _EQUAL, _AT_LEAST, _BITS = 0x20, 0x15, 0x35, 0x45
+_JUMP, _RETURN, _AND = 0x05, 0x06, 0x54
+
+_Test = tuple[str, int, int]
+_Instruction = tuple[int, int, int, int]
 
 
 def errno(number: int) -> int:
@@ -27,82 +31,99 @@ class Filter:
     """Rules in order; the first that matches decides, and what none matches is allowed."""
 
     def __init__(self) -> None:
-        self._code: list[tuple[int, int, int, int]] = [
+        self._rules: dict[int, list[tuple[tuple[_Test, ...], int]]] = {}
+
+    def answer(self, numbers: Iterable[int | None], action: int) -> None:
+        """`action` for every one of the calls, whatever its arguments are."""
+        for number in numbers:
+            self.when(number, action=action)
+
+    def when(self, number: int | None, *tests: _Test, action: int) -> None:
+        """`action` where every test holds: (how, argument, value).
+
+        How: `=` and `!` compare, `all` wants every bit of the value, `any` one, `low=` and `low!`
+        compare the lowest four bits, `set` wants any of these bits in either half.
+        """
+        if number is not None:
+            self._rules.setdefault(number, []).append((tests, action))
+
+    def compiled(self) -> bytes:
+        """A search by halves: the kernel runs every filter for every system call once, when it is
+        installed, to find out which are allowed whatever their arguments are.
+        """
+        allowed = _rules([])
+        ranges = [(0, allowed)]  # from a number on, up to the next range
+        for number in sorted(self._rules):
+            if ranges[-1][0] == number:
+                ranges.pop()
+            for start, code in ((number, _rules(self._rules[number])), (number + 1, allowed)):
+                if not ranges or ranges[-1][1] != code:
+                    ranges.append((start, code))
+        code = [
             (_LOAD, 0, 0, 4),
             (_EQUAL, 1, 0, _AUDIT_ARCH[ARCH]),
             (_RETURN, 0, 0, KILL),
             (_LOAD, 0, 0, 0),
         ]
         if ARCH == 0:
-            self._code += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, errno(38))]
-
-    def answer(self, numbers: Sequence[int | None], action: int) -> None:
-        """`action` for every one of the calls, whatever its arguments are."""
-        for column in range(0, len(numbers), 200):  # a jump reaches 255 instructions
-            some = [n for n in numbers[column : column + 200] if n is not None]
-            for place, number in enumerate(some):
-                last = place == len(some) - 1
-                self._code.append((_EQUAL, len(some) - 1 - place, 1 if last else 0, number))
-            self._code += [(_RETURN, 0, 0, action)] if some else []
-
-    def when(self, number: int | None, *tests: tuple[str, int, int], action: int) -> None:
-        """`action` where every test holds: (how, argument, value).
-
-        How: `=` and `!` compare, `all` wants every bit of the value, `any` one, `low=` and `low!`
-        compare the lowest four bits, `set` wants any of these bits in either half.
-        """
-        if number is None:
-            return
-        body: list[tuple[int, int, int, int] | str] = []
-        for how, argument, value in tests:
-            offset = 16 + 8 * argument
-            body.append((_LOAD, 0, 0, offset))
-            if how in ("=", "!"):
-                body.append((_EQUAL, 0, 0, value))
-            elif how == "all":
-                body += [(_AND, 0, 0, value), (_EQUAL, 0, 0, value)]
-            elif how == "any":
-                body.append((_BITS, 0, 0, value))
-            elif how in ("low=", "low!"):
-                body += [(_AND, 0, 0, 15), (_EQUAL, 0, 0, value)]
-            elif how == "set":
-                # Either half: the low word alone would let a pointer with a zero low half by.
-                body += [(_BITS, 2, 0, value), (_LOAD, 0, 0, offset + 4), (_BITS, 0, 0, value)]
-            else:
-                raise ValueError(f"no test {how!r}")
-            body.append(how)
-        self._code += _assembled(number, body, action)
-
-    def compiled(self) -> bytes:
-        code = [*self._code, (_RETURN, 0, 0, ALLOW)]
+            code += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, errno(38))]
+        code += _search(ranges)
         return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
 
 
-def _assembled(
-    number: int, body: list[tuple[int, int, int, int] | str], action: int
-) -> list[tuple[int, int, int, int]]:
-    """The tests with their jumps; the number is loaded again after them for the next rule."""
-    code = [instruction for instruction in body if not isinstance(instruction, str)]
-    end = len(code) + 1  # past the action, where the number is loaded again
-    place, done = 0, []
-    for instruction in body:
-        if not isinstance(instruction, str):
-            done.append(instruction)
-            place += 1
-            continue
-        kind, yes, _, value = done[-1]
-        away = end - place
-        if instruction.endswith("!"):
-            done[-1] = (kind, away, 0, value)
+def _search(ranges: list[tuple[int, list[_Instruction]]]) -> list[_Instruction]:
+    if len(ranges) == 1:
+        return ranges[0][1]
+    half = len(ranges) // 2
+    below, above = _search(ranges[:half]), _search(ranges[half:])
+    # A condition reaches 255 instructions, a jump all.
+    return [(_AT_LEAST, 0, 1, ranges[half][0]), (_JUMP, 0, 0, len(below)), *below, *above]
+
+
+def _rules(rules: list[tuple[tuple[_Test, ...], int]]) -> list[_Instruction]:
+    """All that is asked about one system call."""
+    code: list[_Instruction] = []
+    for tests, action in rules:
+        code += _tests(tests)
+        code.append((_RETURN, 0, 0, action))
+        if not tests:
+            return code
+    return [*code, (_RETURN, 0, 0, ALLOW)]
+
+
+def _tests(tests: Iterable[_Test]) -> list[_Instruction]:
+    """Go on where all hold, and past one more instruction where one does not."""
+    code: list[_Instruction] = []
+    decide = []  # places of the instructions that end a test, and whether it wants a no
+    for how, argument, value in tests:
+        offset = 16 + 8 * argument
+        code.append((_LOAD, 0, 0, offset))
+        if how in ("=", "!"):
+            code.append((_EQUAL, 0, 0, value))
+        elif how == "all":
+            code += [(_AND, 0, 0, value), (_EQUAL, 0, 0, value)]
+        elif how == "any":
+            code.append((_BITS, 0, 0, value))
+        elif how in ("low=", "low!"):
+            code += [(_AND, 0, 0, 15), (_EQUAL, 0, 0, value)]
+        elif how == "set":
+            # Either half: the low word alone would let a pointer with a zero low half by.
+            code += [(_BITS, 2, 0, value), (_LOAD, 0, 0, offset + 4), (_BITS, 0, 0, value)]
         else:
-            done[-1] = (kind, yes, away, value)
-    length = len(done) + 2
-    head = (_EQUAL, 0, length, number)
-    return [head, *done, (_RETURN, 0, 0, action), (_LOAD, 0, 0, 0)]
+            raise ValueError(f"no test {how!r}")
+        decide.append((len(code) - 1, how.endswith("!")))
+    for place, wants_no in decide:
+        kind, _, _, value = code[place]
+        away = len(code) - place
+        code[place] = (kind, away, 0, value) if wants_no else (kind, 0, away, value)
+    return code
 
 
-def install(code: bytes) -> None:
-    """On the calling process, for good. It must have no_new_privs."""
-    room = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(room))
-    call(SECCOMP[ARCH], 1, 0, program)
+class Program:
+    """A filter that is ready to be installed, as often as wanted."""
+
+    def __init__(self, code: bytes) -> None:
+        self._room = ctypes.create_string_buffer(code, len(code))
+        program = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(self._room))
+        self.install = ready(SECCOMP[ARCH], 1, 0, program)
+        """On the calling process, for good. It must have no_new_privs."""

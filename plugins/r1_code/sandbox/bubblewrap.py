@@ -5,13 +5,9 @@ on the host's disk, and there is no numpy. A signal that ended the program shows
 and its number, which is how bwrap tells of it.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH102
-
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -57,7 +53,8 @@ class Bubblewrap(Level):
 
     def prepare(self, paths: Sequence[str]) -> None:
         super().prepare(paths)
-        found = shutil.which("bwrap", path="/usr/local/bin:/usr/bin:/bin")
+        places = [f"{folder}/bwrap" for folder in ("/usr/local/bin", "/usr/bin", "/bin")]
+        found = next((place for place in places if os.access(place, os.X_OK)), None)
         if not found:
             raise OSError("bwrap is not installed (apt install bubblewrap)")
         self._bwrap, self._paths = found, list(paths)
@@ -71,11 +68,12 @@ class Bubblewrap(Level):
         self.guard_life()
         os.mkdir(self.folder(number), 0o700)
         os.chdir(self.folder(number))
-        if request.python:
-            python = os.path.realpath(sys.executable)
-            request.files = {**request.files, "main.py": request.python}
-            request.argv = [python, "-s", "-S", "main.py", *request.argv[1:]]
         write_files(request, index)
+        if request.python:
+            with open("main.py", "wb") as file:
+                file.write(request.source)
+            python = os.path.realpath(sys.executable)
+            request.argv = [python, "-s", "-S", "main.py", *request.argv[1:]]
 
     def writable(self, request: Request) -> bool:
         return True

@@ -3,9 +3,6 @@
 Without one each process has its own limit, and together they may use as many times that.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH102, PTH106, PTH110, PTH123
-
 from __future__ import annotations
 
 import os

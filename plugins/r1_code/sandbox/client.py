@@ -7,7 +7,6 @@ import importlib.util
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +125,7 @@ async def _attempt(
     if collected is None:
         collected = Collected(task.bounds.wall_seconds + _SLACK_SECONDS, worker.kill)
     about = {
-        "readable": [os.path.abspath(path) for path in task.readable],  # noqa: PTH100
+        "readable": [os.path.abspath(path) for path in task.readable],
         "processes": task.bounds.processes,
         "memory_mb": task.bounds.data_mb + task.bounds.disk_mb,
     }
@@ -149,20 +148,16 @@ def _write(fd: int, task: Task) -> None:
     if argv and argv[0].startswith("/") and task.python is None:
         argv[0] = os.path.realpath(argv[0])  # a link may lead out of what is readable
     header: dict[str, Any] = {
-        **asdict(task.bounds),
+        **vars(task.bounds),
         "argv": argv,
-        "python": None if task.python is None else writer.place(_source(task.python)),
+        "python": task.python is not None,
         "files": writer.places(task.files),
         "inputs": [[writer.place(i.stdin), writer.places(i.files)] for i in task.inputs],
         "environment": dict(task.environment),
         "fetch": list(task.fetch),
         "stop_at_failure": task.stop_at_failure,
     }
-    writer.write(fd, header)
-
-
-def _source(python: str) -> bytes:
-    return python.encode(errors="surrogatepass")
+    writer.write(fd, header, (task.python or "").encode(errors="surrogatepass"))
 
 
 def _share_of_cores() -> int:

@@ -1,8 +1,5 @@
 """Removing what a program left on the disk, however deep, odd or locked it made it."""
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH112, PTH114
-
 from __future__ import annotations
 
 import contextlib

@@ -11,7 +11,7 @@ import stat
 import struct
 from collections.abc import Iterable
 
-from .syscalls import call
+from .syscalls import call, ready
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 
@@ -49,6 +49,8 @@ class Ruleset:
         self._all = (1 << _KNOWN[known]) - 1
         attributes = struct.pack("QQQ", self._all, _TCP, _SCOPES)[: _SIZE[known]]
         self._fd = call(CREATE_RULESET, attributes, len(attributes), 0)
+        self.enforce = ready(RESTRICT_SELF, self._fd, 0)
+        """On the calling process, for good. It must have no_new_privs."""
         for path in readable:
             self.allow(path, READ)
         for path in writable:
@@ -66,10 +68,6 @@ class Ruleset:
             call(ADD_RULE, self._fd, 1, struct.pack("=Qi", rights & self._all, place), 0)
         finally:
             os.close(place)
-
-    def enforce(self) -> None:
-        """On the calling process, for good. It must have no_new_privs."""
-        call(RESTRICT_SELF, self._fd, 0)
 
     def close(self) -> None:
         os.close(self._fd)

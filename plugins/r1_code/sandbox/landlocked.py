@@ -5,9 +5,6 @@ A program that needs no files has no folder to write to. Where it does, the fold
 disk and only the length of each file is limited.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH110
-
 from __future__ import annotations
 
 import os
@@ -17,7 +14,7 @@ from . import bpf, seccomp
 from .landlock import OF_FILES, SCOPED, Ruleset
 from .level import Level, become, own_uid, threads_now, threads_of, write_files
 from .readable import DEVICES
-from .syscalls import PR_SET_NO_NEW_PRIVS, drop_capabilities, prctl
+from .syscalls import PR_SET_NO_NEW_PRIVS, drop_bounds, drop_capabilities, prctl
 from .wire import Request
 
 _ROOM = 8192  # threads beside those that the user runs already, which the trainer needs as well
@@ -29,7 +26,11 @@ class Landlocked(Level):
     def prepare(self, paths: Sequence[str]) -> None:
         super().prepare(paths)
         self._changes_uid = self.root and self._can_read(paths)
-        self._outer = seccomp.outer(host_files=True)
+        drop_bounds()  # once for all runners
+        self._outer = bpf.Program(seccomp.outer(host_files=True))
+        self._inner = {
+            fork: bpf.Program(seccomp.inner(fork=fork, leave=False)) for fork in (False, True)
+        }
         self._paths = [*paths, *DEVICES, f"{self.scratch}/empty"]
         self._more: Sequence[str] = ()
         self._threads = threads_now(os.getuid())
@@ -55,10 +56,13 @@ class Landlocked(Level):
         if request.processes and not self._changes_uid:
             self._threads = threads_now(uid)
         self._ruleset.enforce()
-        bpf.install(self._outer)
+        self._outer.install()
 
     def writable(self, request: Request) -> bool:
         return bool(request.fetch)
+
+    def alone(self, request: Request) -> bool:
+        return not request.processes
 
     def processes(self, request: Request) -> int:
         if self._changes_uid:
@@ -68,9 +72,12 @@ class Landlocked(Level):
     def restrict(self, request: Request) -> None:
         super().restrict(request)
         self._ruleset.enforce()
-        own = None if SCOPED else os.getpid()
         fork = request.processes > 0
-        bpf.install(seccomp.inner(fork=fork, leave=False, signals_to=own))
+        if SCOPED:
+            self._inner[fork].install()
+        else:
+            code = seccomp.inner(fork=fork, leave=False, signals_to=os.getpid())
+            bpf.Program(code).install()
 
     def _can_read(self, paths: Sequence[str]) -> bool:
         """Whether another uid could run this Python, which may lie in /root."""

@@ -5,15 +5,13 @@ makes the task's runner. `enter` and everything below run in the runner, `restri
 each tested process.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH102, PTH103, PTH116, PTH120, PTH123, PTH208
-
 from __future__ import annotations
 
 import os
 import signal
 from collections.abc import Sequence
 
+from .folders import remove_tree
 from .limits import THREADS
 from .syscalls import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, prctl
 from .wire import Request
@@ -26,10 +24,14 @@ class Level:
     name = "none"
     warm = True
     """Whether Python can be forked into it; otherwise it is started each time."""
+    gentle = True
+    """Whether a runner has to be asked to end, so that it takes along what it runs."""
 
     def __init__(self, scratch: str) -> None:
         self.scratch = scratch
         """A folder of this zygote alone, for working directories on the host's disk."""
+        self.home = f"{scratch}/empty"
+        """The working directory of most tasks."""
         self.root = os.geteuid() == 0
 
     # -- in the zygote -----------------------------------------------------------------------------
@@ -39,8 +41,7 @@ class Level:
 
     def prepare(self, paths: Sequence[str]) -> None:
         """Makes ready what all tasks share; `paths` are to be readable in all of them."""
-        empty = f"{self.scratch}/empty"
-        os.mkdir(empty, 0o755)
+        os.mkdir(f"{self.scratch}/empty", 0o755)
 
     def admit(self, readable: Sequence[str]) -> None:
         """Makes ready for a task that wants more to be readable."""
@@ -81,6 +82,14 @@ class Level:
     def writable(self, request: Request) -> bool:
         """Whether the program may write files."""
         return bool(has_files(request) or request.fetch)
+
+    def alone(self, request: Request) -> bool:
+        """Whether a program can have started no process that outlives it."""
+        return False
+
+    def clean(self, number: int) -> None:
+        """Removes what a runner left, once it has ended. This is done in the zygote."""
+        remove_tree(self.folder(number))
 
     def processes(self, request: Request) -> int:
         """RLIMIT_NPROC: how many threads the uid may have."""

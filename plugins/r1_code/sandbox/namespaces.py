@@ -26,6 +26,7 @@ from .syscalls import (
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
     clone,
+    drop_bounds,
     drop_capabilities,
     mount,
     prctl,
@@ -41,6 +42,7 @@ _SHARED_THREADS = 1024  # where all runners of a zygote count as one user
 
 class Namespaces(Level):
     name = "namespaces"
+    gentle = False  # the first process of a pid namespace takes all others along however it ends
 
     def begin(self) -> None:
         flags = CLONE_NEWNS | CLONE_NEWPID
@@ -58,11 +60,15 @@ class Namespaces(Level):
             _, status = os.waitpid(pid, 0)
             os._exit(os.waitstatus_to_exitcode(status) & 255)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        drop_bounds()  # once for all runners
 
     def prepare(self, paths: Sequence[str]) -> None:
         self._view = View(paths)
-        self._outer = seccomp.outer(host_files=False)
-        self._inner = {fork: seccomp.inner(fork=fork, leave=True) for fork in (False, True)}
+        self.home = WORK
+        self._outer = bpf.Program(seccomp.outer(host_files=False))
+        self._inner = {
+            fork: bpf.Program(seccomp.inner(fork=fork, leave=True)) for fork in (False, True)
+        }
         self._ruleset: Ruleset | None = None
         self.admit(paths)
 
@@ -93,7 +99,6 @@ class Namespaces(Level):
         return clone(flags)
 
     def enter(self, request: Request, number: int, index: int) -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         uid = os.getuid() if self._own_users else own_uid(number)
         root = self._view.root
         size = f"size={request.disk_mb + _SPARE_MB}m,nr_inodes={_INODES},mode=0700"
@@ -103,16 +108,23 @@ class Namespaces(Level):
         os.chdir(WORK)
         if not self._own_users:
             become(uid)
+        elif request.processes:
+            drop_bounds()  # they are new in a user namespace of its own
         drop_capabilities()
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of uid took it back
         write_files(request, index)
         assert self._ruleset
         self._ruleset.enforce()
-        bpf.install(self._outer)
+        self._outer.install()
 
     def writable(self, request: Request) -> bool:
         return True
+
+    def alone(self, request: Request) -> bool:
+        return not request.processes
+
+    def clean(self, number: int) -> None:
+        """Its folder went with its namespace."""
 
     def processes(self, request: Request) -> int:
         shared = self._own_users and not request.processes
@@ -126,7 +138,7 @@ class Namespaces(Level):
         # Once more: a process cannot trace or signal one that is held in less than itself.
         assert self._ruleset
         self._ruleset.enforce()
-        bpf.install(self._inner[request.processes > 0])
+        self._inner[request.processes > 0].install()
 
 
 def enter_users(start, inside=lambda: True) -> None:  # type: ignore[no-untyped-def]

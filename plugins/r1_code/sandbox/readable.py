@@ -1,8 +1,5 @@
 """What of the host every sandbox may read and execute: the system's programs, and this Python."""
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH118, PTH120
-
 from __future__ import annotations
 
 import os

@@ -5,13 +5,11 @@ of it, and reads output from files that it made itself, so no program can say an
 end; and it is held in as well, in all but starting and ending processes.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH109, PTH123
-
 from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import select
 import signal
 import stat
@@ -21,16 +19,26 @@ from typing import Any
 
 from . import warm_python
 from .cgroup import Cgroup
-from .level import Level
-from .limits import limit
-from .wire import BROKEN, DONE, ENDING, FILE, GO_ON, Request, write_frame
+from .level import Level, has_files
+from .limits import limits_of
+from .syscalls import clone
+from .wire import BROKEN, DONE, FILE, GO_ON, Request, ending_frame, frame, write_all
 
 _TICK_SECONDS = 0.02
 _GRACE_SECONDS = 0.5  # of CPU, between SIGXCPU, which can be handled, and SIGKILL
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _STARTED, _COMPILED = b"", b"\0"
 _MAX_FETCHED = 1024
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def environment_in(home: str) -> dict[str, str]:
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "HOME": home,
+        "TMPDIR": home,
+    }
 
 
 class Runner:
@@ -40,72 +48,89 @@ class Runner:
         self, level: Level, request: Request, results: int, cgroup: Cgroup | None = None
     ) -> None:
         self.level, self.request, self.results, self.cgroup = level, request, results, cgroup
-        self._source = request.read(request.python) if request.python and level.warm else None
+        self._source = request.source if request.python and level.warm else None
         self._code: Any = None
+        self._compiles = False
         self._pid = 0  # of the tested process, while there is one
+        self._told = os.memfd_create("told")  # what new processes say before they are the program's
+        self._heard = 0
 
     def run(self, number: int, index: int) -> None:
-        request = self.request
-        signal.signal(signal.SIGTERM, self._stop)
+        request, level = self.request, self.level
+        if level.gentle:
+            signal.signal(signal.SIGTERM, self._stop)
         try:
-            self.level.enter(request, number, index)
+            level.enter(request, number, index)
+            self._prepare()
         except Exception as error:
-            write_frame(self.results, BROKEN, {"why": f"sandbox cannot be entered: {error}"})
-            return None
-        writable = self.level.writable(request)
-        before = _look(".") if writable else {}
-        count = len(request.inputs)
+            return self._say(frame(BROKEN, {"why": f"sandbox cannot be entered: {error}"}))
+        writable, count = level.writable(request), len(request.inputs)
+        before = _look(".") if writable and (request.fetch or count - index > 1) else {}
+        said = b""  # what is not yet told: the last of it goes with the end, in one piece
         while index < count:
-            ending = self._one(index)
-            if "broken" in ending[0]:
-                write_frame(self.results, BROKEN, {"why": ending[0]["broken"]})
-                return None
-            write_frame(self.results, ENDING, *ending)
+            self._say(said)
+            ending, stdout, stderr = self._one(index)
+            if "broken" in ending:
+                return self._say(frame(BROKEN, {"why": ending["broken"]}))
+            said = ending_frame(ending, stdout, stderr)
             index += 1
-            failed = any(ending[0].get(name) for name in ("exit_code", "signal", "stopped"))
-            if request.stop_at_failure and (
-                failed or ending[0]["cpu_seconds"] > request.cpu_seconds
-            ):
+            failed = ending["code"] or ending["stopped"]
+            slow = ending["cpu_seconds"] > request.cpu_seconds
+            if index == count or (request.stop_at_failure and (failed or slow)):
                 break
-            more = index < count
-            if more and (request.inputs[index - 1][1] or request.inputs[index][1]):
-                return write_frame(self.results, GO_ON, {"index": index})
-            if more and writable and _look(".") != before:
-                return write_frame(self.results, GO_ON, {"index": index})
-        self._fetch(before)
-        write_frame(self.results, DONE, {})
-        return None
+            own_files = request.inputs[index - 1][1] or request.inputs[index][1]
+            if own_files or (writable and _look(".") != before):
+                return self._say(said + frame(GO_ON, {"index": index}))
+        return self._say(b"".join((said, *self._fetched(before), frame(DONE, {}))))
+
+    def _say(self, frames: bytes) -> None:
+        write_all(self.results, frames)
+
+    def _prepare(self) -> None:
+        """What would be the same in every tested process. It is in the sandbox already."""
+        request, level, home = self.request, self.level, os.getcwd()
+        self._environment = {**environment_in(home), **request.environment}
+        self._alone = level.alone(request)
+        writable, processes = level.writable(request), level.processes(request)
+        self._limits = limits_of(request, writable=writable, processes=processes)
+        if self._source is None:
+            # Python ignores them. Here they could only mean that nobody reads the results.
+            for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+                signal.signal(ignored, signal.SIG_DFL)
+        else:
+            self._main = warm_python.main_module(self._source, request.argv, self._environment)
+            self._draws = b"random" in self._source or has_files(request)
 
     # -- one input ---------------------------------------------------------------------------------
 
     def _one(self, index: int) -> tuple[dict[str, Any], bytes, bytes]:
-        given = self._stdin(self.request.inputs[index][0])
-        written = [os.memfd_create(name) for name in ("stdout", "stderr")]
-        told, tell = os.pipe()
-        started = time.monotonic()
-        pid = os.fork()
-        if not pid:
-            self._become_program(given, *written, tell)
-        self._pid = pid
-        os.close(tell)
-        os.close(given)
-        about = self._watched(pid, written, started)
-        said = os.read(told, 1024)
-        os.close(told)
-        if said not in (_STARTED, _COMPILED):
-            about = {"broken": f"program cannot be started: {said.decode(errors='replace')}"}
-        elif said == _COMPILED and self._code is None and self._source is not None:
+        """How it ended, and what it wrote to stdout and stderr."""
+        if self._compiles and self._code is None and self._source is not None:
             # It was compiled within limits once, so it is safe to do here, for all further inputs.
             self._code = warm_python.compiled(self._source)
+        given = self._stdin(self.request.inputs[index][0])
+        written = [os.memfd_create(name) for name in ("stdout", "stderr")]
+        started = time.monotonic()
+        pid = clone()
+        if not pid:
+            self._become_program(given, *written)
+        self._pid = pid
+        os.close(given)
+        about = self._watched(pid, written, started)
+        said = os.pread(self._told, 1024, self._heard)
+        self._heard += len(said)
+        if said not in (_STARTED, _COMPILED):
+            about = {"broken": f"program cannot be started: {said.decode(errors='replace')}"}
+        elif said == _COMPILED:
+            self._compiles = True
         kept = []
         for fd in written:
             size = os.fstat(fd).st_size
-            kept.append(os.pread(fd, min(size, self.request.output_bytes), 0))
-            about["truncated"] = about.get("truncated", False) or size > self.request.output_bytes
+            kept.append(os.pread(fd, min(size, self.request.output_bytes), 0) if size else b"")
             os.close(fd)
-        if about["truncated"]:
-            about["stopped"] = about.get("stopped") or "output"
-        return about, *kept
+            if size > self.request.output_bytes:
+                about["truncated"], about["stopped"] = True, about.get("stopped") or "output"
+        return about, kept[0], kept[1]
 
     def _stdin(self, place: list[int]) -> int:
         fd = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -118,7 +143,9 @@ class Runner:
         """Until the process has ended and all that it started is gone."""
         request, stopped, warned = self.request, "", False
         killed_before = self.cgroup.kills() if self.cgroup else 0
-        clock = (~pid << 3) | 2  # the process's CPU clock (posix-cpu-timers.c)
+        # The process's CPU clock, the one of the three that agrees with its rusage in the end
+        # (posix-cpu-timers.c).
+        clock = (~pid << 3) | 2
         end = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(end, select.POLLIN)
@@ -128,7 +155,7 @@ class Runner:
             elif any(os.fstat(fd).st_size > request.output_bytes for fd in written):
                 stopped = "output"
             else:
-                # RLIMIT_CPU knows whole seconds only.
+                # RLIMIT_CPU knows whole seconds only, and counts too many (limits.py).
                 over = time.clock_gettime(clock) - request.cpu_seconds
                 if over > 0 and not warned:
                     os.kill(pid, signal.SIGXCPU)
@@ -141,20 +168,20 @@ class Runner:
         poll.poll()
         wall = time.monotonic() - started
         os.close(end)
-        self.level.kill(pid)
+        if not self._alone:
+            self.level.kill(pid)
         _, status, used = os.wait4(pid, 0)
         self._pid = 0
         cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss
-        for used in self._rest(pid):
+        for used in () if self._alone else self._rest(pid):
             cpu, peak = cpu + used.ru_utime + used.ru_stime, max(peak, used.ru_maxrss)
-        code = os.waitstatus_to_exitcode(status)
         return {
-            "exit_code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
+            "code": os.waitstatus_to_exitcode(status),
             "cpu_seconds": cpu,
             "wall_seconds": wall,
             "peak_mb": peak / 1024,
             "stopped": stopped,
+            "truncated": False,
             "oom": bool(self.cgroup and self.cgroup.kills() > killed_before),
         }
 
@@ -175,29 +202,27 @@ class Runner:
 
     # -- in the new process ------------------------------------------------------------------------
 
-    def _become_program(self, stdin: int, stdout: int, stderr: int, tell: int) -> None:
+    def _become_program(self, stdin: int, stdout: int, stderr: int) -> None:
         """Never returns."""
-        request, level = self.request, self.level
+        request, level, tell = self.request, self.level, self._told
         try:
-            self._pid = 0
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if level.gentle:
+                self._pid = 0
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
             if self.cgroup:
                 self.cgroup.join()
-            for number, fd in enumerate((stdin, stdout, stderr)):
-                os.dup2(fd, number)
-            writable, processes = level.writable(request), level.processes(request)
-            limit(request, writable=writable, processes=processes)
+            os.dup2(stdin, 0)
+            os.dup2(stdout, 1)
+            os.dup2(stderr, 2)
+            for limit, pair in self._limits:
+                resource.setrlimit(limit, pair)
             level.restrict(request)
             tell = os.dup2(tell, 3, inheritable=False)
             os.closerange(4, 1 << 20)
-            home = os.getcwd()
-            environment = {**_ENVIRONMENT, "HOME": home, "TMPDIR": home, **request.environment}
             if self._source is None:
-                for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
-                    signal.signal(ignored, signal.SIG_DFL)
                 argv = level.command(request)
-                os.execve(argv[0], argv, environment)  # noqa: S606
+                os.execve(argv[0], argv, self._environment)  # noqa: S606
             code = self._code
             if code is None:
                 try:
@@ -206,7 +231,7 @@ class Runner:
                 except Exception as error:  # SyntaxError, MemoryError, RecursionError, ValueError
                     code = error.with_traceback(None)
             os.close(tell)
-            warm_python.run(code, self._source, request.argv, environment)
+            warm_python.run(code, self._main, draws=self._draws)
         except BaseException as error:
             os.write(tell, str(error).encode() or b"unknown")
         finally:
@@ -214,7 +239,7 @@ class Runner:
 
     # -- files -------------------------------------------------------------------------------------
 
-    def _fetch(self, before: dict[str, tuple[int, ...]]) -> None:
+    def _fetched(self, before: dict[str, tuple[int, ...]]) -> Iterator[bytes]:
         request = self.request
         if not request.fetch:
             return
@@ -224,7 +249,7 @@ class Runner:
         for path, about in after.items():
             name = path.removeprefix("./")
             wanted = name in request.fetch or (everything and before.get(path) != about)
-            if not wanted or not stat.S_ISREG(about[0]) or about[1] > room:
+            if not (wanted and about and stat.S_ISREG(about[0]) and about[1] <= room):
                 continue
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -233,11 +258,14 @@ class Runner:
             with open(fd, "rb") as file:
                 data = file.read()
             room -= len(data)
-            write_frame(self.results, FILE, {"name": name}, data)
+            yield frame(FILE, {"name": name}, data)
 
 
 def _look(folder: str, depth: int = 8, max_entries: int = 4096) -> dict[str, tuple[int, ...]]:
-    """Every path below a folder, and what changes when anything changes it: mode, size, times."""
+    """Every path below a folder, and what changes when anything changes it: mode, size, times.
+
+    Nothing of the latter for a folder that may not be read.
+    """
     seen: dict[str, tuple[int, ...]] = {}
     try:
         entries = list(os.scandir(folder))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
+from collections.abc import Callable
+from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
 _syscall = libc.syscall
 _syscall.restype = ctypes.c_long
 
-ARCH = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), -1)
+ARCH = {"x86_64": 0, "aarch64": 1}.get(os.uname().machine, -1)
 """Which column of a syscall table is this machine's; -1 where none is."""
 
 CLONE_NEWNS = 0x00020000
@@ -30,13 +31,22 @@ _MOUNT_SETATTR = (442, 442)
 _CAPABILITY_VERSION = 0x20080522
 
 
+def ready(number: int, *args: int | bytes | None) -> Callable[[], int]:
+    """One system call, to be made at once or often: little is left to do then. Raises OSError."""
+    words: list[Any] = [ctypes.c_long(number)]
+    words += [ctypes.c_long(a) if isinstance(a, int) else a for a in args]
+
+    def made() -> int:
+        result: int = _syscall(*words)
+        if result < 0:
+            raise _error(f"system call {number}")
+        return result
+
+    return made
+
+
 def call(number: int, *args: int | bytes | None) -> int:
-    """One system call. Raises OSError."""
-    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in args]
-    result = _syscall(ctypes.c_long(number), *words)
-    if result < 0:
-        raise _error(f"system call {number}")
-    return int(result)
+    return ready(number, *args)()
 
 
 def prctl(option: int, value: int = 0) -> None:
@@ -50,8 +60,12 @@ def unshare(flags: int) -> None:
         raise _error("unshare")
 
 
-def clone(flags: int) -> int:
-    """A fork with `flags` beside SIGCHLD, which none of Python's at-fork hooks hear of."""
+def clone(flags: int = 0) -> int:
+    """A fork with `flags` beside SIGCHLD, for a process without threads.
+
+    Neither the C library nor Python hears of it: what they do after a fork touches as many pages of
+    memory as a small program.
+    """
     return call(_CLONE[ARCH], flags | 17, 0, 0, 0, 0)
 
 
@@ -68,17 +82,18 @@ def set_mount(target: str, add: int, clear: int = 0, *, below: bool = False) -> 
     call(_MOUNT_SETATTR[ARCH], -100, os.fsencode(target), flags, fields, len(fields))
 
 
-def drop_capabilities() -> None:
-    """None left, and none to be had by running a file, whoever owns it."""
+def drop_bounds() -> None:
+    """No capability is to be had by running a file, whoever owns it. Those there are stay."""
     try:
         for capability in range(64):
             prctl(PR_CAPBSET_DROP, capability)
     except OSError:
         pass  # past the last one, or not ours to drop: no_new_privs keeps them away as well
-    header = struct.pack("Ii", _CAPABILITY_VERSION, 0)
-    call(_CAPSET[ARCH], header, bytes(24))
 
 
 def _error(what: str) -> OSError:
     number = ctypes.get_errno()
     return OSError(number, f"{what}: {os.strerror(number)}")
+
+
+drop_capabilities = ready(_CAPSET[ARCH], struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24))

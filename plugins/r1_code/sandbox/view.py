@@ -5,9 +5,6 @@ A folder that only root may enter (/root, say) does not hide what lies below it:
 path is made anew, open to all.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH100, PTH103, PTH108, PTH110, PTH112, PTH114, PTH115, PTH118, PTH120, PTH211
-
 from __future__ import annotations
 
 import os

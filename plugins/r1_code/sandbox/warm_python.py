@@ -1,8 +1,5 @@
 """Python source run in a process that was forked, as `python main.py` would run it."""
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH109
-
 from __future__ import annotations
 
 import atexit
@@ -11,6 +8,7 @@ import gc
 import io
 import linecache
 import os
+import random
 import sys
 import threading
 import traceback
@@ -57,33 +55,34 @@ PRELOADED = [
 """What most programs import, and what their errors need."""
 
 
-_OWN: list[str] = []
+_hidden: list[types.ModuleType] = []
+_environment: Mapping[str, str] = {}
 
 
-def hide_own_modules() -> None:
-    """Notes which modules are the sandbox's, not the standard library's. Once all are loaded."""
-    _OWN.extend(name for name in sys.modules if name.partition(".")[0] == "sandbox")
+def make_ready(environment: Mapping[str, str]) -> None:
+    """What every program needs and none would make otherwise, before any is forked."""
+    global _environment
+    _standard_streams()
+    os.environ.clear()
+    os.environ.update(environment)
+    _environment = environment
+    own = [name for name in sys.modules if name.partition(".")[0] == "sandbox"]
+    _hidden.extend(sys.modules.pop(name) for name in own)
 
 
 def compiled(source: bytes) -> types.CodeType:
     return compile(source, NAME, "exec", dont_inherit=True)
 
 
-def run(
-    code: types.CodeType | Exception,
-    source: bytes,
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-) -> None:
-    """Never returns. Descriptors 0, 1 and 2 are the program's."""
-    _standard_streams()
-    for name in os.environ.keys() - environment.keys():
+def main_module(
+    source: bytes, argv: Sequence[str], environment: Mapping[str, str]
+) -> types.ModuleType:
+    """For source that is to be run in processes that are forked from here, in this folder."""
+    for name in _environment.keys() - environment.keys():
         del os.environ[name]
     for name, value in environment.items():
-        if os.environ.get(name) != value:
+        if _environment.get(name) != value:
             os.environ[name] = value
-    for name in _OWN:
-        sys.modules.pop(name, None)
     sys.argv = list(argv) or [NAME]
     sys.path.insert(0, os.getcwd())
     main = types.ModuleType("__main__")
@@ -91,6 +90,16 @@ def run(
     sys.modules["__main__"] = main
     text = source.decode(errors="replace")
     linecache.cache[NAME] = len(text), None, text.splitlines(keepends=True), NAME
+    return main
+
+
+def run(code: types.CodeType | Exception, main: types.ModuleType, *, draws: bool) -> None:
+    """Never returns. Descriptors 0, 1 and 2 are the program's, all at their beginning.
+
+    `draws`: it may use random numbers, which must be other ones in every process.
+    """
+    if draws:
+        random.seed()
     gc.enable()
     os._exit(_end(_outcome(code, main)))
 
@@ -135,7 +144,8 @@ def _exit_code(asked: SystemExit) -> int:
 def _end(code: int) -> int:
     """What the interpreter does at its end: wait for threads, call what was asked for, flush."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if threading.active_count() > 1 or threading._threading_atexits:  # type: ignore[attr-defined]
+            threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     except BaseException:
         code = code or 1
@@ -157,7 +167,7 @@ def _standard_streams() -> None:
         raw.name, text.mode = name, mode  # type: ignore[misc]
         return text
 
-    # As under the C.UTF-8 locale.
+    # As under the C.UTF-8 locale. The descriptors themselves will be others by the time of use.
     sys.stdin = sys.__stdin__ = opened(0, "r", "<stdin>", "surrogateescape", False)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = opened(1, "w", "<stdout>", "surrogateescape", False)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = opened(2, "w", "<stderr>", "backslashreplace", True)  # type: ignore[misc]

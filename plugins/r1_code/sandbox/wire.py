@@ -1,20 +1,28 @@
-"""How a task travels into a sandbox, and how its endings come out: plain bytes, nothing pickled.
+"""How a task travels into a sandbox, and how its endings come out.
 
-A task is one file in memory: the length of a header, the header as JSON, and the bytes that it
-points to, so that 100 MB of stdin are written once and never pass through a socket. Results are
-frames in a pipe: a kind, three lengths, a JSON header and two pieces of bytes.
+A task is one file in memory: two lengths, a header, source for the warm interpreter, and the bytes
+that the header points to, so that 100 MB of stdin are written once and never pass through a socket.
+The header is marshalled: both ends are the same Python, and the reader may trust its parent.
+
+The other way nothing is trusted. Results are frames in a pipe: a kind, three lengths, a header and
+two pieces of bytes. The header is JSON, but that of an ending is packed: JSON is much to do for a
+process that was just forked.
 """
 
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_LENGTH = struct.Struct("<Q")
+_LARGE_BYTES = 1 << 20  # what is written piece by piece, not copied into one
+_LENGTHS = struct.Struct("<QQ")
 _FRAME = struct.Struct("<cIII")
+_ENDING = struct.Struct("<iB??ddd")
+_STOPPED = "", "wall", "output"
 
 ENDING, FILE, GO_ON, DONE, BROKEN = b"E", b"F", b"N", b"D", b"B"
 """Frames: how an input ended, a file, go on at an input in a new sandbox, the end, a failure."""
@@ -44,11 +52,15 @@ class TaskWriter:
     def places(self, files: Mapping[str, bytes]) -> dict[str, list[int]]:
         return {name: self.place(data) for name, data in files.items()}
 
-    def write(self, fd: int, header: Mapping[str, Any]) -> None:
-        text = json.dumps(header).encode()
-        write_all(fd, _LENGTH.pack(len(text)) + text)
-        for piece in self._pieces:
-            write_all(fd, piece)
+    def write(self, fd: int, header: dict[str, Any], source: bytes) -> None:
+        about = marshal.dumps(header)
+        head = _LENGTHS.pack(len(about), len(source)) + about + source
+        if self._length > _LARGE_BYTES:
+            write_all(fd, head)
+            for piece in self._pieces:
+                write_all(fd, piece)
+        else:
+            write_all(fd, b"".join([head, *self._pieces]))
 
 
 class Request:
@@ -63,7 +75,8 @@ class Request:
     processes: int
     open_files: int
     argv: Sequence[str]
-    python: list[int] | None
+    python: bool
+    source: bytes
     files: Mapping[str, list[int]]
     inputs: Sequence[tuple[list[int], Mapping[str, list[int]]]]
     environment: Mapping[str, str]
@@ -72,19 +85,17 @@ class Request:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        (length,) = _LENGTH.unpack(os.pread(fd, _LENGTH.size, 0))
-        self._start = _LENGTH.size + length
-        vars(self).update(json.loads(os.pread(fd, length, _LENGTH.size)))
-
-    def read(self, place: Sequence[int]) -> bytes:
-        return os.pread(self.fd, place[1], self._start + place[0])
+        about, source = _LENGTHS.unpack(os.pread(fd, _LENGTHS.size, 0))
+        head = os.pread(fd, about + source, _LENGTHS.size)
+        vars(self).update(marshal.loads(head[:about]))
+        self.source = head[about:]
+        self._start = _LENGTHS.size + about + source
 
     def copy(self, place: Sequence[int], target: int) -> None:
-        """Into another file, within the kernel where there is much of it."""
+        """Into another file, within the kernel: none of it passes through this process, whose
+        memory all tested processes are given a copy of.
+        """
         offset, left = place
-        if left <= 1 << 16:
-            write_all(target, self.read(place))
-            return
         while left:
             done = os.sendfile(target, self.fd, self._start + offset, left)
             if not done:
@@ -95,12 +106,39 @@ class Request:
 # -- results ---------------------------------------------------------------------------------------
 
 
-def write_frame(
-    fd: int, kind: bytes, about: Mapping[str, Any], first: bytes = b"", second: bytes = b""
-) -> None:
-    text = json.dumps(about).encode()
-    head = _FRAME.pack(kind, len(text), len(first), len(second)) + text
-    write_all(fd, head + first + second)
+def frame(kind: bytes, about: Mapping[str, Any], first: bytes = b"", second: bytes = b"") -> bytes:
+    """Of any kind but an ending."""
+    return _frame(kind, json.dumps(about).encode() if about else b"{}", first, second)
+
+
+def ending_frame(ending: Mapping[str, Any], stdout: bytes, stderr: bytes) -> bytes:
+    """`code` is negative where a signal ended it."""
+    stopped = _STOPPED.index(ending["stopped"])
+    flags = stopped, ending["truncated"], ending["oom"]
+    used = ending["cpu_seconds"], ending["wall_seconds"], ending["peak_mb"]
+    return _frame(ENDING, _ENDING.pack(ending["code"], *flags, *used), stdout, stderr)
+
+
+def _frame(kind: bytes, about: bytes, first: bytes, second: bytes) -> bytes:
+    head = _FRAME.pack(kind, len(about), len(first), len(second))
+    return b"".join((head, about, first, second))
+
+
+def _ending(data: bytes) -> dict[str, Any]:
+    try:
+        code, stopped, truncated, oom, cpu, wall, peak = _ENDING.unpack(data)
+    except struct.error as error:
+        raise ValueError(str(error)) from error
+    return {
+        "exit_code": code if code >= 0 else None,
+        "signal": -code if code < 0 else None,
+        "stopped": _STOPPED[stopped % len(_STOPPED)],
+        "truncated": truncated,
+        "oom": oom,
+        "cpu_seconds": cpu,
+        "wall_seconds": wall,
+        "peak_mb": peak,
+    }
 
 
 class FrameReader:
@@ -121,4 +159,5 @@ class FrameReader:
                 parts.append(bytes(self._data[place : place + length]))
                 place += length
             del self._data[:place]
-            yield kind, json.loads(parts[0]), parts[1], parts[2]
+            about = _ending(parts[0]) if kind == ENDING else json.loads(parts[0])
+            yield kind, about, parts[1], parts[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import marshal
 import os
 import socket
 import subprocess
@@ -44,7 +45,7 @@ class Worker:
         """Raises OSError where the level does not work here."""
         loop = asyncio.get_running_loop()
         self._folder = tempfile.mkdtemp(prefix="r1-sandbox-")
-        os.chmod(self._folder, 0o711)  # noqa: PTH101, S103 - programs pass through, and may not look
+        os.chmod(self._folder, 0o711)  # noqa: S103 - programs pass through, and may not look
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         life = os.pidfd_open(os.getpid())
         given = {
@@ -93,7 +94,7 @@ class Worker:
         collected.listen(read)
         self._running[self._count] = collected
         try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], [task, write])
+            socket.send_fds(self._socket, [marshal.dumps(message)], [task, write])
         except OSError:
             self._gone()
         finally:
@@ -117,7 +118,7 @@ class Worker:
         collected = self._running.pop(number, None)
         if collected and not collected.over and not self.dead:
             try:
-                self._socket.send(json.dumps({"kill": number}).encode())
+                self._socket.send(marshal.dumps({"kill": number}))
             except OSError:
                 self.kill()
         if collected:

@@ -6,31 +6,30 @@ start-up and memory: it is started by path as `sandbox.zygote` (see worker.py). 
 parent's end of the socket closes, and everything that it started ends with it.
 """
 
-# pathlib would cost every program that is forked from here memory.
-# ruff: noqa: PTH119, PTH120
-
 from __future__ import annotations
 
 import contextlib
 import gc
 import importlib
 import json
+import marshal
 import os
 import select
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import landlocked, namespaces
 from .bubblewrap import Bubblewrap
 from .cgroup import Cgroup, Cgroups
 from .folders import remove_tree
 from .level import Level
+from .limits import limit_zygote
 from .readable import SYSTEM, python_paths
-from .runner import Runner
-from .warm_python import PRELOADED, hide_own_modules
-from .wire import BROKEN, Request, write_frame
+from .runner import Runner, environment_in
+from .warm_python import PRELOADED, make_ready
+from .wire import BROKEN, Request, frame, write_all
 
 LEVELS: dict[str, type[Level]] = {
     level.name: level for level in (namespaces.Namespaces, landlocked.Landlocked, Bubblewrap, Level)
@@ -61,12 +60,18 @@ def main() -> None:
         zygote.end()
 
 
+class _Runner(NamedTuple):
+    pid: int
+    task: int  # the parent's number
+    number: int  # our own
+    cgroup: Cgroup | None
+
+
 class Zygote:
     def __init__(self, parent: socket.socket, level: Level, site: str) -> None:
         self._parent, self._level = parent, level
-        self._tasks: dict[int, int] = {}  # pid: the parent's number
-        self._cgroup_of: dict[int, Cgroup] = {}
-        self._number_of: dict[int, int] = {}
+        self._runners: dict[int, _Runner] = {}  # by pidfd
+        self._poll = select.poll()
         self._number = 0
         paths = [*SYSTEM, *python_paths()]
         for name in PRELOADED:
@@ -78,8 +83,8 @@ class Zygote:
         if level.name != "none":
             with contextlib.suppress(OSError):  # the usual case for whoever is not root
                 self._cgroups = Cgroups(f"r1-{os.path.basename(level.scratch)}")
-        hide_own_modules()
-        sys.argv = [""]
+        limit_zygote()
+        make_ready(environment_in(level.home))
         gc.collect()
         gc.disable()
         gc.freeze()
@@ -89,40 +94,28 @@ class Zygote:
 
         Its process is watched beside its end of the socket, of which a fork may hold a copy.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
-        wake, ring = os.pipe()
-        os.set_blocking(ring, False)
-        os.set_blocking(wake, False)
-        signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        poll = select.poll()
-        poll.register(self._parent.fileno(), select.POLLIN)
-        poll.register(wake, select.POLLIN)
-        poll.register(life, select.POLLIN)
+        self._poll.register(self._parent.fileno(), select.POLLIN)
+        self._poll.register(life, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
+            for fd, _ in self._poll.poll():
                 if fd == life:
                     return
-                if fd == wake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(wake, 4096)
-                    self._reap()
+                if fd in self._runners:
+                    self._forget(fd)
                 elif not self._receive():
                     return
 
     def end(self) -> None:
-        """Ends every task. A runner that is told to takes its program along."""
-        for pid in self._tasks:
-            os.kill(pid, signal.SIGTERM if self._gentle(pid) else signal.SIGKILL)
+        """Ends every task."""
+        for runner in self._runners.values():
+            self._kill(runner.pid)
         signal.alarm(_END_SECONDS)
-        while self._tasks:
-            self._forget(os.wait()[0])
+        while self._runners:
+            self._forget(next(iter(self._runners)))
         remove_tree(self._level.scratch)
 
-    def _gentle(self, pid: int) -> bool:
-        # The first process of a pid namespace takes all others along however it ends.
-        return not isinstance(self._level, namespaces.Namespaces)
+    def _kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGTERM if self._level.gentle else signal.SIGKILL)
 
     # -- messages ----------------------------------------------------------------------------------
 
@@ -130,13 +123,13 @@ class Zygote:
         data, fds, *_ = socket.recv_fds(self._parent, _MESSAGE_BYTES, 2)
         if not data:
             return False
-        message = json.loads(data)
+        message = marshal.loads(data)
         if "run" in message:
             self._start(message, *fds)
         else:
-            for pid, number in self._tasks.items():
-                if number == message["kill"]:
-                    os.kill(pid, signal.SIGTERM if self._gentle(pid) else signal.SIGKILL)
+            for runner in self._runners.values():
+                if runner.task == message["kill"]:
+                    self._kill(runner.pid)
         return True
 
     def _start(self, message: dict[str, Any], task: int, results: int) -> None:
@@ -151,44 +144,36 @@ class Zygote:
         except OSError as error:
             if cgroup:
                 cgroup.remove()
-            write_frame(results, BROKEN, {"why": f"sandbox cannot be made: {error}"})
+            write_all(results, frame(BROKEN, {"why": f"sandbox cannot be made: {error}"}))
         else:
             if not pid:
                 self._run(task, results, message["index"], cgroup)
-            self._tasks[pid] = message["run"]
-            self._number_of[pid] = self._number
-            if cgroup:
-                self._cgroup_of[pid] = cgroup
+            end = os.pidfd_open(pid)
+            self._runners[end] = _Runner(pid, message["run"], self._number, cgroup)
+            self._poll.register(end, select.POLLIN)
         os.close(task)
         os.close(results)
 
     def _run(self, task: int, results: int, index: int, cgroup: Cgroup | None) -> None:
         """The runner, which never returns."""
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._parent.close()
             Runner(self._level, Request(task), results, cgroup).run(self._number, index)
             os._exit(0)
         except BaseException as error:
             try:
-                write_frame(results, BROKEN, {"why": f"sandbox failed: {error!r}"})
+                write_all(results, frame(BROKEN, {"why": f"sandbox failed: {error!r}"}))
             finally:
                 os._exit(1)
 
-    def _reap(self) -> None:
-        while self._tasks:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            self._forget(pid)
-
-    def _forget(self, pid: int) -> None:
-        if self._tasks.pop(pid, None) is None:
-            return
-        if cgroup := self._cgroup_of.pop(pid, None):
-            cgroup.remove()
-        remove_tree(self._level.folder(self._number_of.pop(pid)))
+    def _forget(self, end: int) -> None:
+        runner = self._runners.pop(end)
+        self._poll.unregister(end)
+        os.close(end)
+        os.waitpid(runner.pid, 0)
+        if runner.cgroup:
+            runner.cgroup.remove()
+        self._level.clean(runner.number)
 
 
 def _load_numpy(site: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""Sandboxes in a process of any user: tasks come pickled on stdin, results leave on stdout.
+"""Sandboxes in a process of any user: numbered tasks come pickled on stdin, results leave on
+stdout.
 
 python harness.py LEVEL
 """
@@ -25,8 +26,9 @@ async def main() -> None:
         tell(os.getpid())
         while head := await asyncio.to_thread(sys.stdin.buffer.read, 4):
             data = await asyncio.to_thread(sys.stdin.buffer.read, struct.unpack("<I", head)[0])
-            tasks = pickle.loads(data)
-            tell(await asyncio.gather(*(sandboxes.run(task) for task in tasks)))
+            number, tasks = pickle.loads(data)
+            results = await asyncio.gather(*(sandboxes.run(task) for task in tasks))
+            tell((number, results))
 
 
 asyncio.run(main())

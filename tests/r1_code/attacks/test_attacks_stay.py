@@ -1,5 +1,6 @@
 """Real attacks that stay, stall or die in the wrong place; and what is left in the end."""
 
+import contextlib
 import os
 import signal
 import time
@@ -68,7 +69,7 @@ def test_cpu_time_is_limited_also_for_who_ignores_it(harness: Harness) -> None:
     short = replace(BOUNDS, cpu_seconds=0.3)
     ending = only(harness.run(Task(short, python="while True: pass")))
     assert ending.signal == signal.SIGXCPU
-    assert 0.3 <= ending.cpu_seconds < 0.8
+    assert 0.3 <= ending.cpu_seconds < 1, "the kernel's own limit comes later"
     deaf = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass"
     ending = only(harness.run(Task(short, python=deaf)))
     assert ending.signal == signal.SIGKILL
@@ -77,14 +78,18 @@ def test_cpu_time_is_limited_also_for_who_ignores_it(harness: Harness) -> None:
 
 def test_a_killed_zygote_is_replaced(harness: Harness) -> None:
     harness.send(Task(BOUNDS, python="import time; time.sleep(8)"))
-    zygotes = below_pid(harness.pid)
-    time.sleep(0.4)
-    for pid in zygotes:
-        os.kill(pid, signal.SIGKILL)
+    # The zygote, its namespace's first process, the runner and the program.
+    until(lambda: len(below_pid(harness.pid)) >= (4 if harness.level == "namespaces" else 3))
+    killed = below_pid(harness.pid)
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):  # one that went with another
+            os.kill(pid, signal.SIGKILL)
     started = time.monotonic()
     ending = only(harness.answer())
     assert ending.broken
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 5, "that it is dead is not found out by its silence"
+    # A task for a zygote that is about to die is lost with it, and `broken` as well.
+    until(lambda: not alive(killed))
     assert only(harness.run(Task(BOUNDS, python="print('hello')"))).stdout == b"hello\n"
 
 
