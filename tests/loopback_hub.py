@@ -137,7 +137,11 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                size = int(self.headers.get("Content-Length") or 0)
+                data = self.rfile.read(size)
+                if len(data) < size:
+                    raise ConnectionResetError("the client is gone in the midst of its body")
+                return data
             chunks = []
             while size := int(self.rfile.readline(), 16):
                 chunks.append(self.rfile.read(size))

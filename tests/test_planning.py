@@ -253,7 +253,8 @@ def test_ranks_that_are_not_said_are_those_of_the_gpus(plan, tmp_path):
         (["--gpus", 8, "--set", "model.name=r1_tiny"], 2, "has not been built here"),
     ],
 )
-def test_bad_input(plan, args, code, message):
+def test_bad_input(plan, args, code, message, monkeypatch, tmp_path):
+    monkeypatch.setenv("R1_HOME", str(tmp_path / "home"))  # where other tests have built nothing
     answer = plan(devices=args)
     assert answer.exit_code == code, answer.stderr
     import re

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from r1cli import signature
+from r1cli.code.service import CodeService
 from r1cli.errors import UsageError
 from r1cli.plugins import load_plugins
 from r1cli.scoring import BoundReward, bind_reward
 from r1cli.testing.contract import Contract
 from r1cli.testing.declared_range import declared_range
-from r1cli.testing.sample_batch import sample_batch
+from r1cli.testing.sample_batch import Batch, sample_batch
 
 __all__ = ["Report", "check_reward"]
 
@@ -68,6 +70,14 @@ def check_reward(
             "let it read `prompts`: name it as a parameter"
         )
     batch = sample_batch(_given(name, function, columns or {}))
+    with ExitStack() as held:
+        for service in bound.values():
+            if isinstance(service, CodeService):
+                held.enter_context(service)
+        return _tried(contract, batch, seconds)
+
+
+def _tried(contract: Contract, batch: Batch, seconds: float) -> Report:
     contract.values(batch, "the sample batch")  # what is loaded on first use is not timed
     started = time.perf_counter()
     values = contract.values(batch, "the sample batch")
@@ -76,11 +86,12 @@ def check_reward(
     contract.tolerates_unknown_columns(batch, values)
     slowest, longest = contract.survives_odd_input(batch, 10 * seconds)
     if each > seconds:
+        name = contract.name
         raise AssertionError(
             f"reward {name!r} took {each:.2f} s per sample, more than {seconds:g}; make it faster, "
             f"or allow it: reward_contract({name!r}, seconds={math.ceil(2 * each)})"
         )
-    return Report(name, len(batch), each, slowest, longest)
+    return Report(contract.name, len(batch), each, slowest, longest)
 
 
 def _given(

@@ -18,7 +18,7 @@ def test_grpo_with_a_code_reward(train_tiny, cold_start, tmp_path):
     rows = [{"prompt": f"Add, {n}.", "verification_info": json.dumps(tests)} for n in range(8)]
     file = tmp_path / "problems.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    before = zygotes()
+    before, threads = zygotes(), set(threading.enumerate())
     run = train_tiny(
         "grpo",
         tmp_path / "run",
@@ -33,7 +33,8 @@ def test_grpo_with_a_code_reward(train_tiny, cold_start, tmp_path):
     assert json.loads(table["verification_info"][0]) == tests
     [first, *_] = [row for row in run.metrics() if "reward" in row]
     assert first["scoring/code/failed"] == 0
-    assert [t.name for t in threading.enumerate() if t.name.startswith("r1-code")] == []
+    left = {t.name for t in threading.enumerate() if t not in threads}
+    assert "r1-code-local" not in left
     assert zygotes() == before
 
 
