@@ -14,7 +14,7 @@ demo: $(READY)
 	$(BIN)/r1 pipeline --recipe tiny/r1
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -122,7 +122,10 @@ class Harness:
 def opened(level: str, user: str, folder: Path) -> Iterator[Harness]:
     if user == "root" and os.geteuid() != 0:
         pytest.skip("the tests are not run by root")
-    harness = Harness(level, user, folder / f"{level}-{user}")
+    # A fixture may be made again for another file: each has a folder of its own.
+    own = Path(tempfile.mkdtemp(prefix=f"{level}-{user}-", dir=folder))
+    own.chmod(0o755)
+    harness = Harness(level, user, own)
     yield harness
     harness.close()
 
