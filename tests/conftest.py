@@ -17,6 +17,22 @@ STATE = ("R1_PLUGINS", "R1_DEBUG", "R1_LAUNCHED", "RANK", "LOCAL_RANK", "WORLD_S
 """What a developer's shell or a launcher may have set, and no test may depend on."""
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """A file's tests run in one process, and those of the sandbox in one as well.
+
+    The latter look at the whole host for what a program left behind.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = "tests/r1_code/"
+            return folder if nodeid.startswith(folder) else super()._split_scope(nodeid)
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One R1_HOME per session: what is built once (a tiny model, say) is shared by the tests."""

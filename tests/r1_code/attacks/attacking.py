@@ -123,6 +123,7 @@ def opened(level: str, user: str, folder: Path) -> Iterator[Harness]:
     if user == "root" and os.geteuid() != 0:
         pytest.skip("the tests are not run by root")
     # A fixture may be made again for another file: each has a folder of its own.
+    folder.mkdir(exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"{level}-{user}-", dir=folder))
     own.chmod(0o755)
     harness = Harness(level, user, own)
