@@ -42,7 +42,7 @@ class Wording:
             raise UsageError("extra_body may not say 'seed': samples would be equal; give --seed")
 
     def body(self, prompt: Prompt, sampling: Sampling) -> tuple[str, dict[str, Any]]:
-        """The path of the request, and all of its body but the samples and their seed."""
+        """The path of the request, and all of its body but the seed."""
         given: dict[str, Any]
         if self.chat and not isinstance(prompt, str):
             path, given = "chat/completions", {"messages": prompt}
@@ -60,15 +60,12 @@ class Wording:
             **self.extra,
         }
 
-    def drawing(self, fields: dict[str, Any], n: int, seed: int) -> dict[str, Any]:
-        """The body of a request for `n` samples, as it is sent."""
-        several = {"n": n} if n > 1 else {}
-        if n > 1 and self.server == "vllm":
-            several["return_token_ids"] = True  # else only their sum would be counted
-        whole = {"seed": seed, **several, **fields}
+    def drawing(self, fields: dict[str, Any], seed: int) -> dict[str, Any]:
+        """The body of a request for one sample, as it is sent."""
+        whole = {"seed": seed, **fields}
         return {name: value for name, value in whole.items() if value is not None}
 
     def shortest(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The same for one sample of one token."""
+        """The same for one token."""
         limits = {name: 1 for name in LIMITS if fields.get(name)}
-        return self.drawing({**fields, **limits}, 1, 0)
+        return self.drawing({**fields, **limits}, 0)

@@ -6,12 +6,27 @@ import asyncio
 import hashlib
 import os
 import re
+from functools import lru_cache
 from string import Template
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from r1_rewards.chat_endpoint import ChatEndpoint, certificates
-from r1cli import Completion, Prompt, ProviderError, UsageError, require, suggest
+from r1cli import (
+    Completion,
+    Endpoint,
+    Message,
+    Prompt,
+    ProviderError,
+    UsageError,
+    http_address,
+    require,
+    suggest,
+)
 
+if TYPE_CHECKING:
+    import ssl
+
+TRIES = 5
 MAX_CHARS = 20_000  # of an answer, from its end, that the judge is shown
 
 RUBRIC = """\
@@ -61,8 +76,8 @@ async def judge(
     The reply must end its reasons with `Verdict CODE: X`. CODE is derived from the answer itself,
     which therefore cannot contain it: a verdict that the policy wrote, or that the judge quotes,
     is never read. A reply without exactly one value between 0 and `scale` is asked for once more,
-    then the completion is not applicable. Outages, time limits and 429 (with its Retry-After) are
-    tried 5 times with growing waits, then ProviderError is raised: no failure is ever a score.
+    then the completion is not applicable. Outages and 429 (with its Retry-After) are tried 5 times
+    with growing waits, time limits twice, then ProviderError is raised: no failure is ever a score.
 
     Args:
         url: up to and with the version, as in http://127.0.0.1:8000/v1.
@@ -82,7 +97,8 @@ async def judge(
     Range: [0, 1] or None. Source: Zheng et al., Judging LLM-as-a-Judge (arXiv 2306.05685),
     reference-guided single-answer grading. It samples at temperature 0; an endpoint may still vary.
     """
-    _check(url, rubric, scale, timeout, concurrency)
+    url = http_address(url, "judge")
+    _check(rubric, scale, timeout, concurrency)
     require("rewards", "httpx")
     import httpx
 
@@ -90,16 +106,16 @@ async def judge(
     limits = httpx.Limits(max_connections=concurrency)
     turn = _turns(url, concurrency)
     async with httpx.AsyncClient(limits=limits, timeout=timeout, verify=certificates()) as client:
-        endpoint = ChatEndpoint(
-            client, url.rstrip("/"), model, os.environ.get(api_key_env, ""), api_key_env, timeout
-        )
+        key = os.environ.get(api_key_env, "")
+        endpoint = Endpoint(client, url, key, api_key_env, timeout, TRIES)
+        options = {"model": model, "temperature": 0, "max_tokens": max_tokens}
 
         async def mark(completion: str, prompt: Prompt, gold: str | None) -> float | None:
             answer = _answer(completion)
             if not answer:
                 return 0.0
             async with turn:
-                return await _mark(endpoint, rubric, answer, prompt, gold, scale, max_tokens)
+                return await _mark(endpoint, rubric, answer, prompt, gold, scale, options)
 
         rows = zip(completions, prompts, solutions, strict=True)
         try:
@@ -118,13 +134,13 @@ judge.per_sample = True  # type: ignore[attr-defined]  # its prompts are shown, 
 
 
 async def _mark(
-    endpoint: ChatEndpoint,
+    endpoint: Endpoint,
     rubric: str,
     answer: str,
     prompt: Prompt,
     gold: str | None,
     scale: float,
-    max_tokens: int,
+    options: dict[str, Any],
 ) -> float | None:
     code = hashlib.sha256(answer.encode()).hexdigest()[:8]
     shown = {
@@ -137,17 +153,25 @@ async def _mark(
         {"role": "system", "content": FRAME.substitute(code=code, scale=f"{scale:g}")},
         {"role": "user", "content": filled},
     ]
-    reply = await endpoint.ask(messages, temperature=0, max_tokens=max_tokens)
+    reply = await _reply(endpoint, messages, options)
     found = verdict(reply, code, scale)
     if found is None:
         messages += [
             {"role": "assistant", "content": reply[-4000:] or "..."},
             {"role": "user", "content": AGAIN.substitute(code=code)},
         ]
-        found = verdict(
-            await endpoint.ask(messages, temperature=0, max_tokens=max_tokens), code, scale
-        )
+        found = verdict(await _reply(endpoint, messages, options), code, scale)
     return None if found is None else found / scale
+
+
+async def _reply(endpoint: Endpoint, messages: list[Message], options: dict[str, Any]) -> str:
+    """The text of the answer, "" where there is none."""
+
+    def read(reply: Any) -> str:
+        content = reply["choices"][0]["message"].get("content")
+        return content if isinstance(content, str) else ""
+
+    return await endpoint.ask("chat/completions", {**options, "messages": messages}, read)
 
 
 def verdict(reply: str, code: str, scale: float) -> float | None:
@@ -157,6 +181,14 @@ def verdict(reply: str, code: str, scale: float) -> float | None:
     values = {float(value) for value in re.findall(line, said, re.MULTILINE | re.IGNORECASE)}
     value = values.pop() if len(values) == 1 else None
     return value if value is not None and value <= scale else None
+
+
+@lru_cache(maxsize=1)
+def certificates() -> ssl.SSLContext:
+    """Reading the certificates takes longer than a request, so not for every batch."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _turns(url: str, concurrency: int) -> asyncio.Semaphore:
@@ -177,9 +209,7 @@ def _question(prompt: Prompt | None) -> str:
     return "\n\n".join(m["content"] for m in prompt if m["role"] == "user")
 
 
-def _check(url: str, rubric: str, scale: float, timeout: float, concurrency: int) -> None:
-    if not re.match(r"https?://[^/]", url):
-        raise UsageError(f"judge: url = {url!r} is no address; write http://127.0.0.1:8000/v1, say")
+def _check(rubric: str, scale: float, timeout: float, concurrency: int) -> None:
     for name, value in (("scale", scale), ("timeout", timeout), ("concurrency", concurrency)):
         if not value > 0:
             raise UsageError(f"judge: {name} = {value:g} must be more than 0")

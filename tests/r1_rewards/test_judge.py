@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from r1_rewards import chat_endpoint
-from r1_rewards.judge import RUBRIC, judge, verdict
-from r1cli import BoundReward, Completion, ProviderError, Scorer, UsageError
+from r1_rewards.judge import RUBRIC, TRIES, judge, verdict
+from r1cli import BoundReward, Completion, ProviderError, Scorer, UsageError, endpoint
 
 KEY = "sk-very-secret"
 Reply = Callable[[dict[str, Any], str], Any]
@@ -88,7 +87,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(chat_endpoint, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(endpoint, "FIRST_WAIT", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server = Server()
     yield server
@@ -268,9 +267,9 @@ def test_a_passing_failure_is_tried_again(server: Server, failure: Any) -> None:
 @pytest.mark.parametrize("failure", [(500, {}, b"oops"), (200, {}, b"garbage"), None])
 def test_a_lasting_failure_is_never_a_score(server: Server, failure: Any) -> None:
     server.reply = lambda body, code: failure
-    with pytest.raises(ProviderError, match=r"model 'm' at http://127.* 5 times in a row$"):
+    with pytest.raises(ProviderError, match=r"^endpoint http://127.* after 5 tries$"):
         ask(server, "six")
-    assert len(server.bodies) == chat_endpoint.TRIES
+    assert len(server.bodies) == TRIES
 
 
 def test_retry_after_is_waited_for(server: Server) -> None:
@@ -280,21 +279,10 @@ def test_retry_after_is_waited_for(server: Server) -> None:
     assert time.monotonic() - started >= 1
 
 
-def test_a_retry_after_may_be_a_date() -> None:
-    from httpx import Response
-
-    def wait(said: str) -> float | None:
-        return chat_endpoint._retry_after(Response(429, headers={"Retry-After": said}))
-
-    assert wait("Fri, 31 Dec 1999 23:59:59 GMT") == 0
-    assert (wait("Fri, 31 Dec 2199 23:59:59 GMT") or 0) > 1e6
-    assert wait("soon") is None and wait("-1") == 0
-
-
 def test_a_slow_answer_is_cut_off(server: Server) -> None:
     release = threading.Event()
     server.reply = lambda body, code: release.wait(20) and "late"
-    with pytest.raises(ProviderError, match="no answer within 0.05 s, 5 times in a row"):
+    with pytest.raises(ProviderError, match="no answer within 0.05 s, after 2 tries"):
         ask(server, "six", timeout=0.05)
     release.set()
 

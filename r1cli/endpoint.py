@@ -10,12 +10,13 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from r1cli import ProviderError
+from r1cli.errors import ProviderError, UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -24,10 +25,12 @@ T = TypeVar("T")
 log = logging.getLogger("r1cli.engine")
 
 FIRST_WAIT = 0.5  # seconds; doubled with each try, and spread by half around it
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 30.0
 LONGEST_ASKED = 300.0  # what a server may ask for by Retry-After
 SLOW_TRIES = 2  # a request that ran out of time is made once more: its time is long already
-START_SECONDS, START_TRIES = 10.0, 3  # for whether anyone is there at all
+PASSING = frozenset((408, 409, 425, 429))  # and all from 500 on
+ITS_OWN = frozenset((408, 409, 425, 500))  # what says nothing about other questions
+START_SECONDS, START_TRIES = 8.0, 3  # for whether anyone is there at all
 SHOWN = 400  # characters of a server's answer
 SAID_EVERY = 10.0  # seconds between lines about waiting
 
@@ -40,17 +43,32 @@ class Refused(ProviderError):
         self.status, self.said = status, said
 
 
-class _Passing(Exception):
-    """A failure that may be over soon; `wait` is what the server asked for, in seconds."""
+class Gone(ProviderError):
+    """Nothing was answered to anyone for so long that there is no use in going on."""
 
-    def __init__(self, said: str, *, wait: float = 0.0, slow: bool = False) -> None:
+
+class _Passing(Exception):
+    """A failure that may be over soon.
+
+    `wait` is what the server asked for, in seconds. `down` says that it may not be there at all,
+    or not for anyone; else it was this question that it failed on.
+    """
+
+    def __init__(self, said: str, *, wait: float = 0.0, down: bool = False) -> None:
         super().__init__(said)
-        self.wait, self.slow = wait, slow
+        self.wait, self.down = wait, down
 
 
 @dataclass
 class Endpoint:
-    """What is behind `url`. `key` is sent, and never said."""
+    """What is behind `url`. `key` is sent, and never said.
+
+    Asked again after a broken connection, an unreadable answer, 408, 409, 425, 429 and 5xx, with
+    growing waits; once more where there was no answer for `timeout` seconds. A question that used
+    up its `tries` has failed where others were answered meanwhile, or where the server is there and
+    fails on it. Else the endpoint is down, and the question waits until it was so for `patience`
+    seconds.
+    """
 
     client: httpx.AsyncClient
     url: str
@@ -58,32 +76,50 @@ class Endpoint:
     key_env: str
     timeout: float
     tries: int
+    patience: float = 0.0
+    answered: float = -math.inf  # when anyone was, the last time
+    down: float = math.inf  # since when nobody is
     told: float = -math.inf
 
-    async def ask(
-        self, path: str, body: dict[str, Any] | None, read: Callable[[Any], T], tries: int = 0
-    ) -> T:
+    async def ask(self, path: str, body: dict[str, Any] | None, read: Callable[[Any], T]) -> T:
         """`read` of the reply to `body`; it raises ValueError on what is no such reply.
 
-        Raises Refused, or ProviderError after `tries` failures in a row.
+        Raises Refused, Gone, or ProviderError for a question that failed `tries` times.
         """
-        slow, tries = 0, tries or self.tries
-        for number in range(1, tries + 1):
+        began, timeouts = math.inf, 0
+        for number in count(1):
             try:
                 async with asyncio.timeout(self.timeout):
-                    return await self._once(path, body, read)
+                    reply = await self._once(path, body, read)
             except TimeoutError:
-                failure = _Passing(f"no answer within {self.timeout:g} s", slow=True)
+                failure = _Passing(f"no answer within {self.timeout:g} s", down=True)
+                timeouts += 1
             except _Passing as error:
                 failure = error
-            slow += failure.slow
-            if number == tries or slow == SLOW_TRIES:
-                raise ProviderError(self._failed(f"{failure}, after {number} tries"))
-            wait = min(FIRST_WAIT * 2 ** (number - 1), LONGEST_WAIT) * random.uniform(0.5, 1.5)
-            wait = max(wait, min(failure.wait, LONGEST_ASKED))
-            self._tell(f"{failure}; try {number + 1} of {tries} in {wait:.1f} s")
+            else:
+                self.answered, self.down = time.monotonic(), math.inf
+                return reply
+            now = time.monotonic()
+            began, self.down = min(began, now), min(self.down, now)
+            left = self.patience - (now - self.down)
+            if number >= self.tries or timeouts == SLOW_TRIES:
+                said = self._failed(f"{failure}, after {number} tries")
+                if not failure.down or self.answered > began:
+                    raise ProviderError(said)
+                if left <= 0:
+                    raise Gone(said)
+            wait = min(FIRST_WAIT * 2 ** min(number - 1, 16), LONGEST_WAIT)
+            wait = max(wait * random.uniform(0.5, 1.5), min(failure.wait, LONGEST_ASKED))
+            if number >= self.tries:  # the last try falls on the end of patience
+                wait = min(wait, left + random.uniform(0, FIRST_WAIT))
+            self._tell(f"{failure}; try {number + 1} in {wait:.1f} s")
             await asyncio.sleep(wait)
         raise AssertionError
+
+    @property
+    def shown(self) -> str:
+        """Its address, for messages."""
+        return _shown(self.url)
 
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint says it serves; empty where it does not say.
@@ -92,7 +128,8 @@ class Endpoint:
         """
         try:
             async with asyncio.timeout(START_SECONDS):
-                return await self.ask("models", None, _listed, START_TRIES)
+                once = replace(self, tries=START_TRIES, patience=0.0)
+                return await once.ask("models", None, _listed)
         except Refused:
             return []
         except TimeoutError:
@@ -115,7 +152,8 @@ class Endpoint:
                 headers=headers,
             )
         except httpx.RequestError as error:
-            raise _Passing(self._clean(f"{type(error).__name__}: {error}")) from None
+            said = self._clean(f"{type(error).__name__}: {error}")
+            raise _Passing(said, down=True) from None
         if answer.status_code == 200:
             try:
                 return read(answer.json())
@@ -123,8 +161,9 @@ class Endpoint:
                 said = self._clean(answer.text)[:120]
                 raise _Passing(f"an answer of another kind: {said!r}") from None
         status, said = answer.status_code, self._clean(answer.text)
-        if status == 429 or status >= 500:
-            raise _Passing(f"status {status}: {said}", wait=retry_after(answer))
+        if status in PASSING or status >= 500:
+            down = status not in ITS_OWN
+            raise _Passing(f"status {status}: {said}", wait=retry_after(answer), down=down)
         raise Refused(self._failed(f"status {status}: {said}{self._hint(status)}"), status, said)
 
     def _hint(self, status: int) -> str:
@@ -139,7 +178,7 @@ class Endpoint:
         return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
 
     def _failed(self, said: str) -> str:
-        return f"endpoint {shown(self.url)} failed: {said}"
+        return f"endpoint {self.shown} failed: {said}"
 
     def _tell(self, said: str) -> None:
         """A wait is never silent, and many at once are one line."""
@@ -148,7 +187,16 @@ class Endpoint:
             log.warning(self._failed(said))
 
 
-def shown(url: str) -> str:
+def http_address(url: str, what: str) -> str:
+    """The address without a slash at its end; UsageError naming `what` where it is none."""
+    if not re.fullmatch(r"https?://[^/\s][^\s?#]*", url):
+        raise UsageError(
+            f"{what}: url = {_shown(url)!r} is no address; write http://127.0.0.1:8000/v1, say"
+        )
+    return url.rstrip("/")
+
+
+def _shown(url: str) -> str:
     """An address without the name and password that it may hold."""
     return re.sub(r"//[^/@]*@", "//***@", url)
 

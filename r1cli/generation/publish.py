@@ -1,0 +1,28 @@
+"""What was generated, to the hub: one split of a dataset, and a card that says how it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from r1cli.data.hub_files import push_rows
+from r1cli.data.row_file import RowFile
+from r1cli.generation.recipe import GenerateRecipe
+from r1cli.publishing.card import clean
+from r1cli.source import dump
+
+
+def publish(out: Path, repo: str, recipe: GenerateRecipe, *, private: bool) -> dict[str, Any]:
+    """Push the rows of `out` as the split `train`; what was pushed, and where to."""
+    return push_rows(RowFile(out), repo, split="train", private=private, about=about(recipe))
+
+
+def about(recipe: GenerateRecipe) -> str:
+    """The text of the card: the model, the data, and the recipe that makes the same again."""
+    said = recipe.model_dump(mode="json", exclude_defaults=True)
+    return clean(
+        f"Completions of {recipe.model} for the prompts of {recipe.dataset.name}, "
+        f"{recipe.sampling.n} per prompt, kept: {recipe.keep}. Each row has the conversation in "
+        "`messages`, ready for supervised fine-tuning.\n\n"
+        f"Made by `r1 generate --recipe` with this recipe:\n\n```yaml\n{dump(said)}```\n"
+    )

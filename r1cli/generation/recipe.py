@@ -1,0 +1,104 @@
+"""The shape of a recipe for `r1 generate`; every option of the command is one of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from r1cli import source
+from r1cli.errors import UsageError
+from r1cli.recipe import Component, RewardTerm, Strict
+from r1cli.recipe_file import validate
+from r1cli.types import Sampling
+
+Keep = Literal["all", "best", "correct"]
+Backend = Literal["r1", "distilabel"]
+
+
+class PromptKeys(Strict):
+    """How a row becomes what the model is given.
+
+    `column` holds a text or a conversation. `template`, in Jinja over the row's columns, writes the
+    user's message instead. `system` goes before what has no system message of its own.
+    """
+
+    column: str = "prompt"
+    template: str | None = None
+    system: str | None = None
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
+class SamplingKeys(Strict):
+    n: int = Field(default=1, ge=1)
+    temperature: float = Field(default=0.6, ge=0, allow_inf_nan=False)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    max_tokens: int = Field(default=2048, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class EngineKeys(Strict):
+    name: str = "transformers"
+    args: dict[str, Any] = Field(default_factory=dict)
+
+
+class GenerateRecipe(Strict):
+    """`keep`: all samples, the best of each prompt, or those whose score is at least `threshold`.
+
+    A score is the mean of the rewards, weighted. `uuid` names the column that identifies a row.
+    """
+
+    model: str
+    dataset: Component
+    engine: EngineKeys = EngineKeys()
+    backend: Backend = "r1"
+    sampling: SamplingKeys = SamplingKeys()
+    prompt: PromptKeys = PromptKeys()
+    rewards: list[RewardTerm] = Field(default_factory=list)
+    code: Component = Component(name="local")
+    keep: Keep = "all"
+    threshold: float = Field(default=1.0, allow_inf_nan=False)
+    uuid: str = "uuid"
+    limit: int | None = Field(default=None, ge=1)
+
+    @property
+    def engine_name(self) -> str:
+        """What samples: the engine, or the pipeline that stands for it."""
+        return "distilabel" if self.backend == "distilabel" else self.engine.name
+
+    @property
+    def draws(self) -> Sampling:
+        return Sampling(**self.sampling.model_dump())
+
+    @property
+    def engine_args(self) -> dict[str, Any]:
+        """The engine's arguments, with those of the chat template where any are given."""
+        kwargs = self.prompt.chat_template_kwargs
+        template = {"chat_template_kwargs": kwargs} if kwargs else {}
+        return {**template, **self.engine.args}
+
+
+def load(path: Path | None, options: Mapping[str, Any]) -> GenerateRecipe:
+    """The recipe of a file, if any, with the given options laid over it, by dotted key."""
+    text = source.read(path) if path else source.Source({}, "the options", {})
+    if not isinstance(text.data, dict):
+        raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, engine")
+    for key, value in options.items():
+        place = text.data
+        *parents, last = key.split(".")
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    recipe = validate(GenerateRecipe, text)
+    if recipe.keep != "all" and not recipe.rewards:
+        raise UsageError(f"keep {recipe.keep!r} needs a reward to go by; name one with --reward")
+    chosen = recipe.engine.name if "name" in recipe.engine.model_fields_set else "openai"
+    if recipe.backend == "distilabel" and chosen != "openai":
+        raise UsageError(
+            f"backend 'distilabel' asks an OpenAI-compatible endpoint; engine "
+            f"{chosen!r} is none: leave it out, or give openai"
+        )
+    return recipe

@@ -1,0 +1,143 @@
+"""A folder of shards as one table, whose rows are found by key."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from r1cli.errors import UsageError
+from r1cli.extras import require
+from r1cli.records import shard
+from r1cli.records.places import Place, Places, iterate
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+MOST_OPEN = 64  # files at a time
+
+
+class Shards:
+    """What a folder holds, as of the last `refresh`, and what was appended here since.
+
+    May be used from any thread.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        require("eval", "numpy")
+        self.folder = folder
+        self._writer: shard.Writer | None = None
+        self._lock = threading.RLock()
+        self._handles: dict[int, int] = {}
+        self._forget()
+        self.refresh()
+
+    def _forget(self) -> None:
+        self._files: list[Path] = []
+        self._known: list[int] = []  # bytes of each file whose rows have their places
+        self._places = Places()
+        self._close_handles()
+
+    def __len__(self) -> int:
+        """How many rows there are, repeats included."""
+        return len(self._places)
+
+    @property
+    def files(self) -> list[Path]:
+        return list(self._files)
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows, each starting with `key` and `index`, by a single write."""
+        lines = [shard.line_of(row) for row in rows]
+        if not lines:
+            return
+        with self._lock:
+            if self._writer is None:
+                self._writer = shard.Writer(self.folder / shard.new_name())
+            number = self._number(self._writer.path)
+            for entry in self._writer.append(lines):
+                key, offset, length, index = shard.ENTRY.unpack(entry)
+                self._places.add(key, Place(number, offset, length, index))
+            self._known[number] = self._writer.size
+
+    def refresh(self) -> None:
+        """Take in what other writers have appended since, and let go of what was merged away."""
+        with self._lock:
+            found = sorted(self.folder.glob(f"*{shard.SUFFIX}"))
+            if not set(self._files) <= set(found):
+                self._forget()
+            for path in found:
+                number = self._number(path)
+                entries = shard.entries(path, self._known[number])
+                if entries:
+                    self._places.add_entries(number, entries)
+                    self._known[number] = shard.end_of(entries)
+
+    def _number(self, path: Path) -> int:
+        if path not in self._files:
+            self._files.append(path)
+            self._known.append(0)
+        return self._files.index(path)
+
+    def find(self, key: str) -> list[Row]:
+        """All rows of a key, by index, the older first where one index is there twice."""
+        with self._lock:
+            rows = [self._row(place) for place in self._places.find(bytes.fromhex(key))]
+        return [row for row in rows if row is not None]
+
+    def indices(self, key: str) -> list[int]:
+        """The indices of a key that are there; no row is read for it."""
+        with self._lock:
+            return sorted({place.sample for place in self._places.find(bytes.fromhex(key))})
+
+    def scan(self, keep: Callable[[Row], bool] = lambda row: True) -> Iterator[Row]:
+        """Every row, of each address the oldest, in the order of the files."""
+        with self._lock:
+            table = self._places.firsts()
+        for place in iterate(table):
+            with self._lock:
+                row = self._row(place)
+            if row is not None and keep(row):
+                yield row
+
+    def close(self) -> None:
+        with self._lock:
+            if self._writer:
+                self._writer.close()
+                self._writer = None
+            self._close_handles()
+
+    def _row(self, place: Place) -> Row | None:
+        line = os.pread(self._handle(place.file), place.length, place.offset)
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            file = self._files[place.file]
+            log.warning("%s: no row at byte %d; it is left out", file, place.offset)
+            return None
+        return row
+
+    def _handle(self, number: int) -> int:
+        if number not in self._handles:
+            if len(self._handles) >= MOST_OPEN:
+                self._close_handles()
+            path = self._files[number]
+            try:
+                self._handles[number] = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                raise UsageError(
+                    f"{path} was merged away by r1 records gc meanwhile; run the command again"
+                ) from None
+        return self._handles[number]
+
+    def _close_handles(self) -> None:
+        for handle in self._handles.values():
+            os.close(handle)
+        self._handles.clear()

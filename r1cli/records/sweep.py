@@ -1,0 +1,110 @@
+"""`r1 records gc`: many shards become one; repeats, torn ends and what is asked for go."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1cli.records import shard
+from r1cli.records.shards import Row
+from r1cli.records.store import Store
+
+TOGETHER = 1024
+"""Rows that are written at a time."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Files and bytes before and after; rows that went because they were dropped or repeats."""
+
+    files_before: int
+    files: int
+    bytes_before: int
+    bytes: int
+    dropped: int
+    repeats: int
+
+
+def sweep(folder: Path, drop: Callable[[Row], bool] | None = None) -> Swept:
+    """Rewrite the store, without the attempts that `drop` says and what was said of them.
+
+    Shards that a process still writes to are left as they are. A new shard is whole before the old
+    ones go: what is killed in between leaves repeats, which count once. Holds 100 bytes per row.
+    """
+    with Store(folder) as store:  # a newer format is refused
+        gone = {attempt.id for attempt in store.scan(drop)} if drop else set()
+    tables = [folder / "attempts", folder / "rewards"]
+    before = [path for table in tables for path in _shards(table)]
+    size = sum(path.stat().st_size for path in before)
+    repeats = sum(_merge(table, gone) for table in tables)
+    after = [path for table in tables for path in _shards(table)]
+    return Swept(
+        files_before=len(before),
+        files=len(after),
+        bytes_before=size,
+        bytes=sum(path.stat().st_size for path in after),
+        dropped=len(gone),
+        repeats=repeats,
+    )
+
+
+def _merge(table: Path, gone: set[str]) -> int:
+    """All closed shards of a folder as one, in their order; how many repeats there were."""
+    with contextlib.ExitStack() as held:
+        closed = [p for p in _shards(table) if held.enter_context(shard.closed(p))]
+        new = table / shard.new_name()
+        beside = new.with_suffix(".partial")
+        writer = None
+        repeats, lines = 0, list[bytes]()
+        seen: set[bytes] = set()
+        try:
+            for line in _lines(closed):
+                row = json.loads(line)
+                if f"{row['key']}-{row['index']}" in gone:
+                    continue
+                what = _identity(row, line)
+                repeats += what in seen
+                if what not in seen:
+                    seen.add(what)
+                    lines.append(line)
+                if len(lines) == TOGETHER:
+                    writer = writer or shard.Writer(beside)
+                    writer.append(lines)
+                    lines = []
+            if lines:
+                writer = writer or shard.Writer(beside)
+                writer.append(lines)
+            if writer:
+                writer.close()
+                beside.replace(new)
+        finally:
+            beside.unlink(missing_ok=True)
+            if not new.exists():
+                new.with_suffix(shard.INDEX_SUFFIX).unlink(missing_ok=True)
+        for path in closed:
+            path.unlink()
+            path.with_suffix(shard.INDEX_SUFFIX).unlink(missing_ok=True)
+    return repeats
+
+
+def _lines(paths: Sequence[Path]) -> Iterator[bytes]:
+    for path in paths:
+        with path.open("rb") as file:
+            for line in file:
+                if shard.ADDRESS.match(line) and line.endswith(b"}\n"):
+                    yield line
+
+
+def _identity(row: Row, line: bytes) -> bytes:
+    """An attempt is its address; a judgement all that it says."""
+    if "text" in row:
+        return bytes.fromhex(row["key"]) + int(row["index"]).to_bytes(4, "little")
+    return hashlib.sha256(line).digest()[:16]
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{shard.SUFFIX}"))

@@ -1,0 +1,324 @@
+"""Generation with an engine of our own: what is asked, kept, scored and written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("datasets", reason="prompts are rows of a datasets.Dataset")
+
+from r1cli.errors import ProviderError, R1Error, UsageError
+from r1cli.files import read_rows
+from r1cli.generation.job import Job
+from r1cli.generation.recipe import load
+from r1cli.plugins import builtin_plugins
+from r1cli.records import Store
+from r1cli.registry import Entry
+from r1cli.types import Completion, Drawn
+
+ROWS = [{"prompt": f"p{n}", "solution": str(n % 2), "uuid": f"u{n}"} for n in range(5)]
+
+
+class Engine:
+    """Answers with the prompt and the draw's seed; `fails` says for which draws it cannot."""
+
+    def __init__(self):
+        self.asked, self.left, self.fails, self.seeds = [], None, lambda text: None, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+    def stream(self, draws, sampling):
+        for position, draw in enumerate(draws):
+            if self.left == 0:
+                raise ProviderError("the engine died")
+            self.left = None if self.left is None else self.left - 1
+            text = draw.prompt[-1]["content"]
+            self.asked.append(text)
+            self.seeds.append(draw.seed)
+            error = self.fails(text)
+            if error:
+                yield [Drawn(position, error=error)]
+                continue
+            answer = Completion(f"{text} {draw.seed}", prefill="<think>", tokens=3)
+            yield [Drawn(position, answer, seconds=0.5)]
+
+
+class Batches:
+    """An engine that cannot stream."""
+
+    def __init__(self):
+        self.seeds = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        return None
+
+    def generate(self, prompts, sampling):
+        self.seeds.append(sampling.seed)
+        assert sampling.n == 1
+        return [[Completion(f"{p[-1]['content']} {sampling.seed}")] for p in prompts]
+
+
+async def even(completions, solution):  # async: an event loop starts sooner than workers
+    """Right where the seed is even; nothing to say without a gold answer."""
+    pairs = zip(completions, solution, strict=True)
+    return [float(int(c.split()[-1]) % 2 == 0) if gold else None for c, gold in pairs]
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+def plugins(engine):
+    plugins = builtin_plugins()
+    plugins["datasets"].add(Entry("datasets", "some", lambda: ROWS, "", "test", False))
+    plugins["engines"].add(Entry("engines", "fake", lambda *, model: engine, "", "test", False))
+    plugins["rewards"].add(Entry("rewards", "even", even, "", "test", False))
+    return plugins
+
+
+@pytest.fixture
+def generate(plugins, tmp_path):
+    def generate(out="out.jsonl", shard=(0, 1), **options):
+        given = {"model": "m", "dataset.name": "some", "engine.name": "fake", "sampling.n": 2}
+        recipe = load(None, {**given, **options})
+        job = Job(recipe, plugins, shard=shard)
+        tally = job.run(tmp_path / out, tmp_path / "records", lambda done, total, note: None)
+        return tally, read_rows(tmp_path / out)
+
+    return generate
+
+
+def test_every_sample_is_a_row_to_train_on(generate):
+    tally, rows = generate()
+    assert (tally.sampled, tally.kept, tally.rows) == (10, 0, 10)
+    one = rows[3]
+    assert one["messages"] == [
+        {"role": "user", "content": "p1"},
+        {"role": "assistant", "content": one["generation"]},
+    ]
+    assert one["generation"].startswith("<think>p1 ") and one["solution"] == "1"
+    assert (one["uuid"], one["sample"], one["model"], one["tokens"]) == ("u1", 1, "m", 3)
+    assert len({row["generation"] for row in rows}) == len({row["attempt"] for row in rows}) == 10
+
+
+def test_asked_again_nothing_is_drawn_and_more_are_only_more(generate, engine):
+    _, first = generate()
+    assert generate()[0].kept == 10 and len(engine.asked) == 10
+    tally, rows = generate(**{"sampling.n": 3})
+    assert (tally.sampled, tally.kept) == (5, 10)
+    assert [row for row in rows if row["sample"] < 2] == first
+    assert generate(limit=2)[0].rows == 4 and len(engine.asked) == 15
+
+
+def test_after_a_stop_only_what_is_missing_is_drawn_and_the_file_is_as_without_it(
+    generate, engine, tmp_path
+):
+    _, whole = generate("whole.jsonl", **{"sampling.seed": 0})
+    engine.asked.clear()
+    for path in (tmp_path / "records" / "attempts").iterdir():
+        path.unlink()
+    engine.left = 7
+    with pytest.raises(ProviderError, match="died"):
+        generate()
+    assert not (tmp_path / "out.jsonl").exists()
+    engine.left = None
+    tally, rows = generate()
+    assert (tally.sampled, tally.kept) == (3, 7)
+    assert rows == whole
+
+
+def test_one_failure_costs_no_sibling_and_is_made_up_for(generate, engine, caplog):
+    engine.fails = lambda text: ProviderError("status 400: odd") if text == "p3" else None
+    tally, rows = generate()
+    assert (tally.sampled, tally.failed, len(rows)) == (8, 2, 8)
+    assert "row 3, sample 0: status 400: odd" in caplog.text
+    engine.fails = lambda text: None
+    tally, rows = generate()
+    assert (tally.sampled, tally.kept, len(rows)) == (2, 8, 10)
+
+
+def test_where_every_sample_fails_it_stops(generate, engine, tmp_path):
+    engine.fails = lambda text: UsageError("no such sampling")
+    with pytest.raises(R1Error, match="none of 10 samples came"):
+        generate()
+    with pytest.raises(UsageError, match="no such sampling"):
+        generate(**{"sampling.n": 20})
+    assert len(engine.asked) == 10 + 32 and not (tmp_path / "out.jsonl").exists()
+
+
+def test_other_settings_are_other_attempts(generate, engine):
+    changes = [
+        *({"model": "other"}, {"prompt.system": "Think."}, {"sampling.temperature": 0.7}),
+        *({"sampling.seed": 1}, {"sampling.max_tokens": 9}, {"prompt.template": "{{prompt}}!"}),
+    ]
+    generate()
+    for number, change in enumerate(changes, 2):
+        generate(**change)
+        assert len(engine.asked) == 10 * number, change
+    assert len(set(engine.seeds)) < len(engine.seeds)  # the same noise for the same place
+
+
+def test_shards_are_the_whole(generate, plugins):
+    twice = [ROWS[0], ROWS[1], ROWS[0], ROWS[0]]
+    plugins["datasets"].add(Entry("datasets", "twice", lambda: twice, "", "test", False))
+    parts = [generate(f"{i}.jsonl", (i, 3), **{"dataset.name": "twice"})[1] for i in range(3)]
+    assert [len(part) for part in parts] == [4, 2, 2]
+    assert len({row["attempt"] for part in parts for row in part}) == 8
+    _, whole = generate(**{"dataset.name": "twice"})
+    key = lambda row: row["attempt"]  # noqa: E731
+    assert sorted((row for part in parts for row in part), key=key) == sorted(whole, key=key)
+
+
+def test_a_template_writes_the_prompt_in_a_sandbox(generate, engine):
+    _, rows = generate(**{"prompt.template": "Q: {{ prompt | upper }} ({{ solution }})"})
+    assert rows[0]["messages"][0]["content"] == "Q: P0 (0)"
+    for template, said in {
+        "{{ nothing }}": "fails on row 0: 'nothing' is undefined; its columns: prompt, solution",
+        "{{ prompt.__class__.__mro__ }}": "fails on row 0: access to attribute",
+        "{% if %}": "is no Jinja template: line 1",
+    }.items():
+        with pytest.raises(UsageError, match=said):
+            generate(**{"prompt.template": template})
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "assistant's"),
+        ([{"role": "robot", "content": "a"}], "role 'robot' is none of system, user"),
+        ([], "neither text nor messages"),
+        ([{"role": "user", "content": None}], "no message with role and content"),
+    ],
+)
+def test_a_conversation_that_cannot_be_answered(generate, plugins, engine, turns, said):
+    rows = [{"prompt": [{"role": "user", "content": "x"}]}, {"prompt": turns}]
+    plugins["datasets"].add(Entry("datasets", "talk", lambda: rows, "", "test", False))
+    with pytest.raises(UsageError, match=f"row 1.*{said}"):
+        generate(**{"dataset.name": "talk"})
+    assert engine.asked == []
+
+
+def test_a_conversation_keeps_its_own_system_prompt(generate, plugins):
+    own = [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}]
+    several = [*own, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    rows = [{"prompt": own}, {"prompt": several}, {"prompt": own[1:]}]
+    plugins["datasets"].add(Entry("datasets", "talk", lambda: rows, "", "test", False))
+    _, made = generate(**{"dataset.name": "talk", "prompt.system": "T", "sampling.n": 1})
+    assert [row["messages"][0]["content"] for row in made] == ["S", "S", "T"]
+    assert [len(row["messages"]) for row in made] == [3, 5, 3]
+    assert len({row["uuid"] for row in made}) == 3 and "u0" not in made[0]["uuid"]
+
+
+def judged(folder):
+    return sum(len(read_rows(path)) for path in (folder / "records" / "rewards").glob("*.jsonl"))
+
+
+def test_scores_stand_beside_and_are_asked_for_once(generate, tmp_path):
+    rewards = [{"name": "even"}]
+    _, rows = generate(rewards=rewards)
+    right = [int(row["generation"].split()[-1]) % 2 == 0 for row in rows]
+    assert [row["reward/even"] for row in rows] == [float(one) for one in right]
+    assert judged(tmp_path) == 10
+    generate(rewards=rewards)
+    assert judged(tmp_path) == 10
+    _, kept = generate(rewards=rewards, keep="correct")
+    assert len(kept) == sum(right) and judged(tmp_path) == 10
+    _, best = generate(rewards=rewards, keep="best", **{"sampling.n": 4})
+    assert [row["solution"] for row in best] == [row["solution"] for row in ROWS]
+    assert judged(tmp_path) == 20
+
+
+def test_samples_that_were_drawn_before_are_scored_too(generate, plugins):
+    generate()
+    _, rows = generate(rewards=[{"name": "even"}])
+    assert all(row["outcome/even"] == "score" for row in rows)
+    gone = [{**row, "solution": None} for row in ROWS]
+    plugins["datasets"].add(Entry("datasets", "gone", lambda: gone, "", "test", False))
+    _, rows = generate(rewards=[{"name": "even"}], **{"dataset.name": "gone"})
+    assert {row["outcome/even"] for row in rows} == {"not_applicable"}  # another gold
+
+
+def test_a_reward_that_raises_ends_it_and_the_samples_stay(generate, plugins, tmp_path):
+    def broken(completions):
+        raise ValueError("a bug")
+
+    plugins["rewards"].add(Entry("rewards", "broken", broken, "", "test", False))
+    with pytest.raises(R1Error, match="reward 'broken' raised ValueError: a bug"):
+        generate(rewards=[{"name": "broken"}])
+    with Store(tmp_path / "records") as store:
+        assert 0 < len(store) <= 10
+
+
+def test_an_engine_without_a_stream_is_asked_in_batches(generate, plugins, monkeypatch, tmp_path):
+    monkeypatch.setattr("r1cli.collecting.BATCH", 4)
+    batches = Batches()
+    plugins["engines"].add(Entry("engines", "plain", lambda *, model: batches, "", "test", False))
+    _, rows = generate(**{"engine.name": "plain"})
+    assert len(rows) == 10 and len(set(batches.seeds)) == 3
+    generate(**{"engine.name": "plain", "sampling.n": 3})
+    assert len(set(batches.seeds)) == 5  # what is added is drawn by other noise
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"keep": "best"}, "keep 'best' needs a reward"),
+        ({"keep": "some"}, "keep = 'some' at the options"),
+        ({"sampling.temprature": 1}, "did you mean 'temperature'"),
+        ({"prompt.column": "promt"}, "no column 'promt'.*'prompt'"),
+        ({"rewards": [{"name": "evn"}]}, "did you mean 'even'"),
+        ({"rewards": [{"name": "even"}], "dataset.name": "bare"}, "wants column 'solution'"),
+        ({"engine.name": "fak"}, "no engine 'fak'.*did you mean 'fake'"),
+        ({"out": "x.txt"}, "rows are written as"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_drawn(
+    generate, plugins, engine, tmp_path, options, said
+):
+    bare = [{"prompt": "p"}]
+    plugins["datasets"].add(Entry("datasets", "bare", lambda: bare, "", "test", False))
+    with pytest.raises(UsageError, match=said):
+        generate(**options)
+    assert engine.asked == []
+
+
+def test_nothing_kept_is_an_error_and_no_file(generate, engine, tmp_path):
+    with pytest.raises(R1Error, match="keep 'correct' leaves none of 10 samples"):
+        generate(rewards=[{"name": "even"}], keep="correct", threshold=2.0)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_recipe_and_the_options_say_the_same(r1, plugins, engine, monkeypatch, tmp_path):
+    monkeypatch.setattr("r1cli.plugins.load_plugins", lambda: plugins)
+    (tmp_path / "t.jinja").write_text("{{ prompt }}?\n")
+    (tmp_path / "g.yaml").write_text(
+        "model: m\ndataset: {name: some}\nengine: {name: fake}\nsampling: {n: 3}\n"
+        "prompt: {template: x}\nrewards: [{name: even}]\n"
+    )
+    given = ("--n", "2", "--prompt-template", "@t.jinja", "--out", "o/x.parquet")
+    done = r1("generate", "--recipe", "g.yaml", *given)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "10 samples drawn, 0 kept from before; 10 rows: o/x.parquet"
+    )
+    assert engine.asked[0] == "p0?" and len(list(Path("runs/records/attempts").glob("*"))) == 2
+    options = ("--model", "m", "--dataset", "some", "--engine", "fake", "--reward", "even")
+    again = r1("generate", *options, *given)
+    assert "0 samples drawn, 10 kept" in again.stderr
+    listed = json.loads(r1("records", "list", "--json").stdout)
+    assert [(row["attempts"], row["source"]) for row in listed] == [(10, "generate")]
+
+
+@pytest.mark.parametrize("shard", ["1/1", "a/b", "2", "-1/2"])
+def test_a_shard_that_is_none(r1, shard):
+    done = r1("generate", "--model=m", "--data=x", "--out=o.jsonl", f"--shard={shard}")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1) and "--shard" in done.stderr

@@ -1,0 +1,46 @@
+"""What was generated, pushed to a hub on the loopback."""
+
+import json
+
+import loopback_hub
+import pytest
+
+pytest.importorskip("datasets", reason="prompts are rows of a datasets.Dataset")
+pytest.importorskip("huggingface_hub", reason="the hub's own client pushes")
+
+from r1cli.generation.publish import about, publish
+from r1cli.generation.recipe import load
+
+RECIPE = load(None, {"model": "a/m", "dataset.name": "a/d", "sampling.n": 4})
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    from huggingface_hub import constants
+
+    for name in ("HF_HUB_OFFLINE", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", loopback_hub.TOKEN)
+    with loopback_hub.Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def test_the_card_has_the_recipe_as_it_was_said():
+    text = about(RECIPE)
+    assert "Completions of a/m for the prompts of a/d, 4 per prompt, kept: all" in text
+    recipe = text.partition("```yaml\n")[2].partition("```")[0]
+    assert "model: a/m" in recipe and "n: 4" in recipe and "temperature" not in recipe
+
+
+def test_the_rows_are_one_split_of_a_private_dataset(hub, tmp_path):
+    out = tmp_path / "out.jsonl"
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    out.write_text("".join(json.dumps({"messages": turns, "n": n}) + "\n" for n in range(3)))
+    row = publish(out, "ada/traces", RECIPE, private=True)
+    assert row["state"] == "pushed" and row["place"] == "datasets/ada/traces@main"
+    repo = hub.repo("ada/traces", "dataset")
+    files = set(repo.find("main").files)
+    assert "README.md" in files and any(name.startswith("data/train") for name in files)
+    assert repo.private
