@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from r1cli import signature
+from r1cli.data.mixture import counts, take
 from r1cli.errors import PluginError, UsageError, suggest
 from r1cli.extras import require
 from r1cli.plugins import Plugins
@@ -17,41 +19,77 @@ from r1cli.recipe import Recipe
 if TYPE_CHECKING:
     from datasets import Dataset
 
+log = logging.getLogger(__name__)
+
 
 def load(recipe: Recipe, plugins: Plugins) -> Dataset:
-    """The rows of a recipe as a `datasets.Dataset`.
+    """The rows of a recipe to train on, as a `datasets.Dataset`; without what is held out.
 
-    In a mixture each part keeps only its `columns`, where it gives any, is shuffled with the
-    recipe's seed and cut to its weight; all parts are concatenated and shuffled again (as open-r1
-    does). Where a part names its rewards, each row says which in the column `reward_names`, and a
-    column that only other parts have is None. Raises UsageError for what cannot be trained on.
+    In a mixture each part keeps only its `columns`, where it gives any, is shuffled with the seed
+    and cut to its count (see `data.mixture.counts`); all parts are concatenated and shuffled again,
+    as open-r1 does. Where a part names its rewards, each row says which in the column
+    `reward_names`, and a column that only other parts have is None. Raises UsageError for what
+    cannot be trained on.
     """
+    return load_split(recipe, plugins)[0]
+
+
+def load_split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
+    """The rows to train on and, with `test_split_size`, those held out from training."""
     require("train", "datasets")
-    if not recipe.dataset.mixture:
-        (item,) = recipe.dataset.items
-        where = recipe.where("dataset")
-        rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
-        return rename(rows, item.columns, f"{where} columns")
+    asked = recipe.dataset
+    seed = recipe.seed if asked.seed is None else asked.seed
+    rows = _mixed(recipe, plugins, seed) if asked.mixture else _single(recipe, plugins)
+    if asked.test_split_size is None:
+        return rows, None
+    try:
+        split = rows.train_test_split(test_size=asked.test_split_size, seed=seed)
+    except ValueError as error:
+        raise UsageError(
+            f"test_split_size {asked.test_split_size} at "
+            f"{recipe.where('dataset', 'test_split_size')} does not fit {len(rows)} rows; "
+            f"use a share below 1 or fewer than {len(rows)} rows"
+        ) from error
+    log.info("dataset: %d rows to train on, %d held out", len(split["train"]), len(split["test"]))
+    return split["train"], split["test"]
+
+
+def _single(recipe: Recipe, plugins: Plugins) -> Dataset:
+    (item,) = recipe.dataset.items
+    where = recipe.where("dataset")
+    rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
+    return rename(rows, item.columns, f"{where} columns")
+
+
+def _mixed(recipe: Recipe, plugins: Plugins, seed: int) -> Dataset:
+    asked = recipe.dataset
     parts = []
-    for number, item in enumerate(recipe.dataset.items):
+    for number, item in enumerate(asked.mixture):
         where = recipe.where("dataset", "mixture", number)
         rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
         rows = rename(rows, item.columns, f"{where} columns")
-        if item.columns:
-            rows = rows.select_columns(list(item.columns))
-        kept = int(len(rows) * item.weight)
-        if not kept:
-            raise UsageError(
-                f"weight {item.weight:g} leaves none of the {len(rows)} rows of dataset "
-                f"{item.name!r} at {where}; use at least {1 / len(rows):.2g}"
-            )
-        parts.append(rows.shuffle(seed=recipe.seed).select(range(kept)))
-    named = [item.rewards for item in recipe.dataset.mixture]
+        parts.append(rows.select_columns(list(item.columns)) if item.columns else rows)
+    wanted = counts(
+        [len(rows) for rows in parts],
+        [item.weight for item in asked.mixture],
+        [
+            f"dataset {item.name!r} at {recipe.where('dataset', 'mixture', number)}"
+            for number, item in enumerate(asked.mixture)
+        ],
+        proportions=asked.proportions,
+        oversample=asked.oversample,
+        size=asked.size,
+    )
+    for item, rows, count in zip(asked.mixture, parts, wanted, strict=True):
+        log.info("mixture: %d of the %d rows of %s", count, len(rows), item.label)
+    log.info("mixture: %d rows", sum(wanted))
+    parts = [take(rows, count, seed) for rows, count in zip(parts, wanted, strict=True)]
+    named = [item.rewards for item in asked.mixture]
     if any(named):
         everything = [term.name for term in recipe.rewards]
         parts = [_marked(p, n or everything) for p, n in zip(parts, named, strict=True)]
     where = recipe.where("dataset", "mixture")
-    return _concatenated(parts, where, alike=not any(named)).shuffle(seed=recipe.seed)
+    return _concatenated(parts, where, alike=not any(named)).shuffle(seed=seed)
 
 
 def _marked(rows: Dataset, rewards: Sequence[str]) -> Dataset:
@@ -156,20 +194,6 @@ def rename(rows: Dataset, columns: Mapping[str, str], where: str) -> Dataset:
         new_names[source] = wanted
     replaced = [name for name in columns if name in present and name not in new_names]
     return rows.remove_columns(replaced).rename_columns(new_names) if columns else rows
-
-
-def pick_columns(rows: Dataset, wanted: Mapping[str, Sequence[str]], where: str) -> dict[str, str]:
-    """For each wanted column the first of its known names that the rows have."""
-    chosen = {}
-    for name, aliases in wanted.items():
-        found = [alias for alias in aliases if alias in rows.column_names]
-        if not found:
-            raise UsageError(
-                f"no column for {name!r} in {where}: looked for {', '.join(aliases)}; "
-                f"it has {', '.join(rows.column_names)}"
-            )
-        chosen[name] = found[0]
-    return chosen
 
 
 def fingerprint(rows: Dataset) -> str:

@@ -201,18 +201,6 @@ def test_rename(columns, row):
         assert dataset.rename(one, columns, "here").to_list() == [row]
 
 
-def test_pick_columns_takes_the_first_known_name():
-    rows = Dataset.from_list([{"question": "q", "solution": "long", "answer": "18"}])
-    wanted = {"problem": ["problem", "question"], "solution": ["answer", "solution"]}
-    picked = dataset.pick_columns(rows, wanted, "here")
-    assert picked == {"problem": "question", "solution": "answer"}
-    assert dataset.rename(rows, picked, "here").to_list() == [{"problem": "q", "solution": "18"}]
-    with pytest.raises(
-        UsageError, match="no column for 'problem' in here: looked for text; it has question, sol"
-    ):
-        dataset.pick_columns(rows, {"problem": ["text"]}, "here")
-
-
 def test_fingerprint_is_of_the_content():
     rows = Dataset.from_list([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}])
     same = Dataset.from_list([{"b": "x", "a": 1}, {"b": "y", "a": 2}])

@@ -12,3 +12,17 @@ def register_datasets(register: Register) -> None:
     )
     register("file", "r1_data.file:file", help="rows of one JSONL, JSON, Parquet or CSV file")
     register("hub", "r1_data.hub:hub", help="a dataset of the Hugging Face hub or a local folder")
+    register(
+        "reasoning_gym",
+        "r1_data.reasoning_gym:reasoning_gym",
+        help="problems of any Reasoning Gym task; procedural",
+    )
+
+
+@hookimpl
+def register_rewards(register: Register) -> None:
+    register(
+        "reasoning_gym",
+        "r1_data.reasoning_gym:score",
+        help="what the verifier of a Reasoning Gym `task` gives the answer",
+    )

@@ -40,6 +40,7 @@ def countdown(
     *,
     split: Literal["train", "test"] = "train",
     size: int = 1000,
+    difficulty: int | None = None,
     numbers: int | Sequence[int] = (3, 4),
     highest: int = 100,
     targets: tuple[int, int] = (10, 100),
@@ -48,14 +49,17 @@ def countdown(
 ) -> list[dict[str, Any]]:
     """Return `size` distinct problems: `prompt`, `numbers` and `target`.
 
-    `numbers` is how many numbers a problem has (2 to 8), one count or several to draw from; they
-    lie in 1..`highest`, the target in `targets`, both ends included. `demos` adds `completion`: a
-    correct demonstration, with up to two wrong tries before the right one. Which split a problem
-    belongs to is decided by a hash of its sorted numbers and target, so no test problem is ever a
-    training problem, whatever the seeds and sizes. The arguments fix every row; the problems do
-    not depend on `demos`, and a smaller `size` is the beginning of a larger one. Raises UsageError
-    where the settings do not allow `size` different problems.
+    `numbers` is how many numbers a problem has (2 to 8), one count or several to draw from;
+    `difficulty` 0 to 6 says it in its place, 0 is two numbers. They lie in 1..`highest`, the target
+    in `targets`, both ends included. `demos` adds `completion`: a correct demonstration, with up to
+    two wrong tries before the right one. Which split a problem belongs to is decided by a hash of
+    its sorted numbers and target, so no test problem is ever a training problem, whatever the seeds
+    and sizes. The arguments fix every row; the problems do not depend on `demos`, and a smaller
+    `size` is the beginning of a larger one. Raises UsageError where the settings do not allow
+    `size` different problems.
     """
+    if difficulty is not None:
+        numbers = COUNTS[0] + difficulty
     counts = [numbers] if isinstance(numbers, int) else list(numbers)
     _check(split=split, size=size, counts=counts, highest=highest, targets=targets)
     rng = random.Random(f"countdown {split} {seed}")  # a string seeds alike in every process

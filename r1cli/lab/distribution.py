@@ -36,22 +36,26 @@ def summary(name: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def histogram(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """The bars of what was scored."""
+    return bars([o.value for o in outcomes if o.value is not None])
+
+
+def bars(values: Sequence[float]) -> list[dict[str, Any]]:
     """Rows of value, count and bar: one per value where there are few, else ten equal bins."""
-    values = [o.value for o in outcomes if o.value is not None]
     if not values:
         return []
     distinct = sorted(set(values))
     if len(distinct) <= BINS:
         counted = Counter(values)
-        bars = [(f"{value:g}", counted[value]) for value in distinct]
+        drawn = [(f"{value:g}", counted[value]) for value in distinct]
     else:
         low, width = distinct[0], (distinct[-1] - distinct[0]) / BINS
         bins = Counter(min(BINS - 1, int((value - low) / width)) for value in values)
-        bars = [
+        drawn = [
             (f"{low + i * width:.3g} to {low + (i + 1) * width:.3g}", bins[i]) for i in range(BINS)
         ]
-    most = max(count for _, count in bars)
+    most = max(count for _, count in drawn)
     return [
         {"value": label, "count": count, "": "█" * round(BAR * count / most)}
-        for label, count in bars
+        for label, count in drawn
     ]

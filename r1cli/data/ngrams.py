@@ -1,0 +1,202 @@
+"""Which texts share n words in a row with a benchmark, at a few microseconds per text.
+
+Every window of n words of a batch is hashed with numpy, and nearly all of them end there: a window
+whose hash no benchmark has is shared with none. The few others are compared word by word, so that
+the answer never depends on a hash. A hash sees of a word its length and its first eight bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CHARACTERS = 2**16
+"""Of text per batch: its arrays stay in a core's cache."""
+
+BITS = 22
+"""2**22 flags answer for nearly every window before a hash is looked up."""
+
+_RADIX = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
+_MASK = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Level:
+    """How far two texts may differ and still be the same: `normalise` leaves words and blanks.
+
+    `whole` compares texts of fewer than n words as a whole; without it they are never found.
+    """
+
+    normalise: Callable[[str], str]
+    whole: bool
+
+
+_LATEX_SPACING = re.compile(
+    r"\\(?:[,;:!> ]|(?:q?quad|left|right|[bB]igg?[lr]?|(?:display|text)style|limits)(?![a-z]))|~"
+)
+_LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mathbf|mathit|textbf|textit|mbox|operatorname)\b")
+_SIZED = re.compile(r"\\[dtc](?=(?:frac|binom)\b)")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,)(?=\d{3}(?!\d))")
+# Scripts that write no blanks: every character is a word.
+_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|\d+|[^\W\d_]+")
+
+
+def robust(text: str) -> str:
+    """Letters and digits only: no punctuation, no LaTeX spacing or fonts, `1,000` as `1000`."""
+    text = unicodedata.normalize("NFKC", text)
+    text = _THOUSANDS.sub("", _LATEX_SPACING.sub(" ", text))
+    text = _SIZED.sub(" ", _LATEX_TEXT.sub(" ", text))
+    return " ".join(_TOKEN.findall(text.casefold()))
+
+
+LEVELS = {"open-r1": Level(str.lower, whole=False), "robust": Level(robust, whole=True)}
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a text shares with one benchmark item: the first n-gram, and how many there are."""
+
+    item: int
+    ngram: str
+    count: int
+
+
+class Index:
+    """The n-grams of benchmark items, by the items' numbers."""
+
+    def __init__(self, texts: Sequence[str], n: int, level: Level) -> None:
+        import numpy as np
+
+        self.n, self.level = n, level
+        normalised = [level.normalise(text) for text in texts]
+        self._whole: dict[str, list[int]] = {}
+        for number, text in enumerate(normalised if level.whole else ()):
+            if text and text.count(" ") < n - 1:
+                self._whole.setdefault(text, []).append(number)
+        self._text, starts, ends, hashes, rows = _inside(normalised, n)
+        order = np.argsort(hashes)
+        self._starts, self._ends, self._hashes, self._items = (
+            column[order] for column in (starts, ends, hashes, rows)
+        )
+        seen = np.zeros(2**BITS, dtype=bool)
+        seen[hashes >> np.uint64(64 - BITS)] = True
+        self._seen = np.packbits(seen, bitorder="little")  # small enough for a core's cache
+
+    def find(self, texts: Sequence[str]) -> dict[int, list[Overlap]]:
+        """For each text that shares an n-gram, by its place: one overlap per item shared with."""
+        found: dict[int, dict[int, list[str]]] = {}
+        for first, chunk in _chunks([self.level.normalise(text) for text in texts]):
+            for row, item, gram in self._shared(chunk):
+                found.setdefault(first + row, {}).setdefault(item, []).append(gram)
+        return {
+            row: [Overlap(item, grams[0], len(set(grams))) for item, grams in by_item.items()]
+            for row, by_item in sorted(found.items())
+        }
+
+    def _shared(self, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+        """(row, item, n-gram) of each window of a row that an item has too."""
+        import numpy as np
+
+        text, starts, ends, hashes, rows = _inside(texts, self.n, self._maybe)
+        first, last = (self._hashes.searchsorted(hashes, side) for side in ("left", "right"))
+        for at in np.flatnonzero(first < last).tolist():
+            words = text[starts[at] : ends[at]].split()
+            for place in range(first[at], last[at]):
+                if self._text[self._starts[place] : self._ends[place]].split() == words:
+                    gram = b" ".join(words).decode(errors="surrogatepass")
+                    yield int(rows[at]), int(self._items[place]), gram
+        if self._whole:
+            for row, whole in enumerate(texts):
+                for item in self._whole.get(whole, ()):
+                    yield row, item, whole
+
+    def _maybe(self, hashes: Any) -> Any:
+        """The places of the hashes that the benchmark may have: all that it has, and few others."""
+        import numpy as np
+
+        bits = hashes >> np.uint64(64 - BITS)
+        byte = self._seen[bits >> np.uint64(3)]
+        return np.flatnonzero(byte >> (bits & np.uint64(7)).astype(np.uint8) & np.uint8(1))
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Consecutive texts of about CHARACTERS together, with the place of the first."""
+    size = max(1, CHARACTERS * len(texts) // (sum(map(len, texts)) + 1))
+    for first in range(0, len(texts), size):
+        yield first, texts[first : first + size]
+
+
+def _inside(
+    texts: Sequence[str], n: int, select: Callable[[Any], Any] = lambda hashes: slice(None)
+) -> tuple[bytes, Any, Any, Any, Any]:
+    """The texts joined, and of each window inside one of them: start, end, hash, text's number.
+
+    Of all hashes `select` chooses the places that are wanted.
+    """
+    import numpy as np
+
+    joined = " ".join(texts)
+    if joined.isascii():
+        text, lengths = joined.encode("ascii"), list(map(len, texts))
+    else:  # blanks beyond ASCII are none to what looks at bytes
+        encoded = [
+            (one if one.isascii() else " ".join(one.split())).encode(errors="surrogatepass")
+            for one in texts
+        ]
+        text, lengths = b" ".join(encoded), list(map(len, encoded))
+    starts, ends, hashes = _windows(text, n)
+    wanted = select(hashes)
+    starts, ends, hashes = starts[wanted], ends[wanted], hashes[wanted]
+    stops = np.cumsum(lengths) + np.arange(len(lengths))
+    rows = stops.searchsorted(starts, side="right")
+    inside = ends <= stops[rows]
+    return text, starts[inside], ends[inside], hashes[inside], rows[inside]
+
+
+def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:
+    """Where each window of n words starts and ends in `text`, and its 64-bit hash.
+
+    The hash is a polynomial of the words, taken from prefix sums over the whole text.
+    """
+    import numpy as np
+
+    blanks, masks = _tables()
+    word = np.zeros(len(text) + 2, dtype=bool)
+    word[1:-1] = np.frombuffer(text.translate(blanks), dtype=bool)
+    edges = np.flatnonzero(word[1:] != word[:-1])
+    starts, ends = edges[0::2], edges[1::2]
+    lengths = ends - starts
+    eights = np.ndarray(len(text) + 1, "<u8", buffer=text + bytes(8), strides=(1,))
+    words = (eights[starts] & masks[np.minimum(lengths, 8)]) + lengths.view(np.uint64)
+    words *= np.uint64(_RADIX)
+    words ^= words >> np.uint64(29)
+    powers, inverses = _powers(1 << max(len(words), CHARACTERS).bit_length())
+    prefix = np.zeros(len(words) + 1, dtype=np.uint64)
+    np.cumsum(words * powers[: len(words)], out=prefix[1:])
+    windows = max(len(words) - n + 1, 0)
+    hashes = (prefix[n:] - prefix[:windows]) * inverses[:windows] if windows else prefix[:0]
+    hashes *= np.uint64(_RADIX)
+    return starts[:windows], ends[n - 1 :], hashes
+
+
+@functools.cache
+def _tables() -> tuple[bytes, Any]:
+    """Whether each byte belongs to a word, as str.split() has it; masks of 0 to 8 bytes."""
+    import numpy as np
+
+    words = bytes(not chr(code).isspace() if code < 128 else True for code in range(256))
+    return words, np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
+
+
+@functools.lru_cache(maxsize=2)
+def _powers(size: int) -> tuple[Any, Any]:
+    """The radix to the powers 1..size, and what undoes each, modulo 2**64."""
+    import numpy as np
+
+    both = (_RADIX, pow(_RADIX, -1, 2**64))
+    up, down = (np.cumprod(np.full(size, one, dtype=np.uint64), dtype=np.uint64) for one in both)
+    return up, down

@@ -1,0 +1,235 @@
+"""A file of rows, read one at a time: JSON lines, a JSON list, Parquet, CSV; `.gz` where customary.
+
+JSON lines and Parquet are read in constant memory; a JSON list and CSV are held.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from r1cli.errors import UsageError
+from r1cli.extras import require
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".csv": "csv",
+}
+SHOWN = 80  # characters of a bad row in a message
+BATCH = 1024  # rows of a Parquet file that are decoded together
+
+# Twice as fast as `json.loads` on short rows.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+class RowFile:
+    """The rows of one file, columns as they are; iterate to read.
+
+    `format` goes by the suffix, before an optional `.gz`, unless given. A row that cannot be read
+    raises UsageError with its number and text, or is kept out and noted in `skipped` where
+    `on_error` is `skip`; a Parquet file has no such rows. `done` of `total` is how far the reading
+    is: bytes of JSON lines, else rows. Raises UsageError for a file that is absent, empty or not
+    what its format says.
+    """
+
+    def __init__(
+        self, path: str | Path, *, format: str = "auto", on_error: Literal["stop", "skip"] = "stop"
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.on_error = on_error
+        self.skipped: list[str] = []
+        self.done = self.total = 0
+        _check(self.path)
+        self.format = _format(self.path) if format == "auto" else format
+
+    def __iter__(self) -> Iterator[Row]:
+        self.skipped.clear()
+        rows = 0
+        for row in self._read():
+            rows += 1
+            yield row
+        self.warn()
+        if not rows:
+            raise UsageError(f"{self.path} has no rows{self._left()}")
+
+    def table(self) -> Any:
+        """All rows as a `pyarrow.Table` with the types of the file; Parquet and CSV only."""
+        with _errors(self.path):
+            table = _parquet(self.path).read() if self.format == "parquet" else self._csv()
+        self.warn()
+        if not table.num_rows:
+            raise UsageError(f"{self.path} has no rows{self._left()}")
+        return table
+
+    def warn(self) -> None:
+        """Say how many rows were skipped, and the first."""
+        if self.skipped:
+            said = f"skipped {len(self.skipped)} bad rows; the first: {self.skipped[0]}"
+            log.warning("%s: %s", self.path, said)
+
+    def _left(self) -> str:
+        return f" after {len(self.skipped)} bad ones were skipped" if self.skipped else ""
+
+    def _read(self) -> Iterator[Row]:
+        with _errors(self.path):
+            if self.format == "jsonl":
+                yield from self._json_lines()
+            elif self.format == "json":
+                yield from self._json_list()
+            elif self.format == "csv":
+                yield from self._counted(self._csv().to_batches(BATCH))
+            else:
+                opened = _parquet(self.path)
+                self.total = opened.metadata.num_rows
+                yield from self._counted(opened.iter_batches(BATCH))
+
+    def _counted(self, batches: Any) -> Iterator[Row]:
+        for batch in batches:
+            yield from batch.to_pylist()
+            self.done += batch.num_rows
+
+    def _json_lines(self) -> Iterator[Row]:
+        with self.path.open("rb") as raw:
+            self.total = self.path.stat().st_size
+            zipped = self.path.suffix == ".gz"
+            lines: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
+            for number, line in enumerate(lines, start=1):
+                self.done = raw.tell() if zipped else self.done + len(line)
+                row = _parsed(line)
+                if isinstance(row, dict):
+                    yield row
+                elif row is not None or line.strip():
+                    self._bad(f"line {number}", line.decode(errors="replace"), row)
+
+    def _json_list(self) -> Iterator[Row]:
+        lines = "for one object per line give format: jsonl"
+        text = self.path.read_bytes()
+        try:
+            items = json.loads(gzip.decompress(text) if self.path.suffix == ".gz" else text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{self.path} is not JSON: {_line(error)}; {lines}") from error
+        if not isinstance(items, list):
+            kind = type(items).__name__
+            raise UsageError(f"{self.path} is a JSON {kind}, not a list of objects; {lines}")
+        self.total = len(items)
+        for number, item in enumerate(items):
+            self.done = number
+            if isinstance(item, dict):
+                yield item
+            else:
+                self._bad(f"item {number}", item, item)
+
+    def _bad(self, place: str, text: object, row: object) -> None:
+        """Note a row that is none, or raise; `row` is what it is instead, or the error."""
+        why = _line(row) if isinstance(row, Exception) else "it is no JSON object"
+        if self.on_error == "stop":
+            raise UsageError(
+                f"{self.path} {place} ({_line(text)}) is no row: {why}; "
+                "fix it, or give on_error: skip"
+            )
+        self.skipped.append(f"{place} ({_line(text)}): {why}")
+
+    def _csv(self) -> Any:
+        require("train", "pyarrow")
+        from pyarrow import ArrowInvalid, csv
+
+        def skip(row: Any) -> str:
+            self.skipped.append(
+                f"row {row.number} ({_line(row.text)}): {row.actual_columns} columns "
+                f"instead of {row.expected_columns}"
+            )
+            return "skip" if self.on_error == "skip" else "error"
+
+        try:
+            table = csv.read_csv(
+                str(self.path),  # decompressed by suffix
+                # One thread: only then does pyarrow know the number of a bad row.
+                read_options=csv.ReadOptions(use_threads=False),
+                parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            )
+        except ArrowInvalid as error:
+            hint = "; fix it, or give on_error: skip" if self.skipped else ""
+            why = self.skipped[0] if self.skipped else _line(error)
+            raise UsageError(f"{self.path} is not well-formed CSV: {why}{hint}") from error
+        if binary := [f.name for f in table.schema if str(f.type) == "binary"]:
+            raise UsageError(f"{self.path} is not UTF-8 text in column {binary[0]!r}")
+        if doubled := sorted({n for n in table.column_names if table.column_names.count(n) > 1}):
+            raise UsageError(f"{self.path} has column {doubled[0]!r} twice in its first row")
+        self.total = table.num_rows
+        return table
+
+
+def _parsed(line: bytes) -> Any:
+    """The JSON value of a line, or the error; None for a blank one."""
+    try:
+        text = line.decode("utf-8")
+        row, end = _scan(text, 0)
+        if end == len(text) or text[end:].isspace():
+            return row
+    except (StopIteration, ValueError, RecursionError):
+        pass  # something before the value, or nothing that is one: say it as `json` does
+    stripped = line.removeprefix(b"\xef\xbb\xbf").strip()
+    try:
+        return json.loads(stripped) if stripped else None
+    except json.JSONDecodeError as error:
+        return ValueError(f"{error.msg} at character {error.pos + 1}")
+    except (ValueError, RecursionError) as error:
+        return error
+
+
+def _parquet(path: Path) -> Any:
+    require("train", "pyarrow")
+    from pyarrow import ArrowInvalid, parquet
+
+    try:
+        return parquet.ParquetFile(path)
+    except ArrowInvalid as error:
+        raise UsageError(f"{path} is not a Parquet file: {_line(error)}") from error
+
+
+def _format(path: Path) -> str:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"cannot tell the format of {path} from its suffix {suffix!r}; "
+            f"give format, or use one of {', '.join(SUFFIXES)}"
+        )
+    return SUFFIXES[suffix]
+
+
+def _check(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it, or give it to hub as id")
+    if not path.exists():
+        raise UsageError(f"no such file: {path} (looked in {path.absolute().parent})")
+    if path.stat().st_size == 0:
+        raise UsageError(f"{path} is empty")
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UsageError(f"{path} is not a whole gzip file: {_line(error)}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or _line(error)}") from error
+
+
+def _line(text: object) -> str:
+    """The text in one short line."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."

@@ -1,0 +1,150 @@
+"""`r1 data decontaminate`: rows in, rows, flags and a report out."""
+
+import json
+import multiprocessing
+import operator
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("datasets", reason="benchmarks are datasets.Dataset objects")
+
+from r1cli.data import decontaminate as module
+from r1cli.data.decontaminate import Item, Tally, decontaminate
+from r1cli.data.ngrams import LEVELS, Index
+from r1cli.data.parallel import in_order
+from r1cli.errors import ProviderError
+
+HELD = "Find the remainder when the number of ways is divided by 1000 <in all>"
+ROWS = [
+    {"problem": "What is 2 + 2?", "id": 1},
+    {"problem": f"Please: {HELD.upper()}", "id": 2},
+    {"problem": "what is  2 + 2?", "id": 3},
+    {"problem": None, "id": 4},
+]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("rows.jsonl", ROWS)
+    write("aime.jsonl", [{"problem": "Some other problem of the same kind"}, {"problem": HELD}])
+    return tmp_path
+
+
+def write(name, rows):
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def run(r1, *args):
+    answer = r1("data", "decontaminate", "rows.jsonl", "--workers", 1, *args)
+    assert answer.exit_code == 0, answer.stderr
+    return answer
+
+
+def test_removed_rows_are_those_with_a_hit_and_the_rest_are_as_they_were(files, r1):
+    answer = run(r1, "--against-data", "aime24=aime.jsonl", "--out", "clean.jsonl", "--json")
+    assert read(files / "clean.jsonl") == [ROWS[0], ROWS[2], ROWS[3]]
+    said = json.loads(answer.stdout)
+    assert [said[key] for key in ("rows", "rows_hit", "kept", "no_text")] == [4, 1, 3, 1]
+    assert said["contaminated"] == [
+        {"benchmark": "aime24", "items": 2, "rows_hit": 1, "share": 0.25}
+    ]
+
+
+def test_flags_stand_beside_the_columns_of_every_row(files, r1):
+    write("mine.jsonl", [{"question": "What is 2 + 2?"}])
+    given = ("--against-data", "aime24=aime.jsonl", "--against-file", "mine.jsonl", "--dedup")
+    run(r1, *given, "--mode", "flag", "--normalise", "robust", "--out", "flagged.parquet")
+    from pyarrow import parquet
+
+    rows = parquet.read_table("flagged.parquet").to_pylist()
+    assert [row["contaminated_aime24"] for row in rows] == [False, True, False, False]
+    assert [row["contaminated_mine"] for row in rows] == [True, False, True, False]
+    assert [row["duplicate"] for row in rows] == [False, False, True, False]
+    assert [{k: row[k] for k in ("problem", "id")} for row in rows] == ROWS
+
+
+def test_the_report_shows_item_and_ngram_of_each_hit(files, r1):
+    run(r1, "--against-data", "aime24=aime.jsonl", "--report", "report")
+    [hit] = read(files / "report" / "hits.jsonl")
+    assert (hit["row"], hit["benchmark"], hit["item_count"]) == (2, "aime24", 1)
+    [item] = hit["items"]
+    assert (item["item"], item["text"], item["shared"]) == (2, HELD, 7)
+    assert item["ngram"] == "find the remainder when the number of ways"
+    report = json.loads((files / "report" / "report.json").read_text())
+    assert report["contaminated"] == {"aime24": 1}
+    page = (files / "report" / "report.html").read_text("utf-8")
+    assert "<mark>Find the remainder when the number of ways</mark>" in page
+    assert "&lt;IN ALL&gt;" in page
+    assert not re.search(r"https?:|src=|href=", page)
+
+
+def test_every_number_of_processes_gives_the_same(monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 7)
+    rows = [{"problem": f"{HELD} {i}" if i % 3 == 0 else f"number {i}"} for i in range(100)]
+    items = [Item("a", 1, HELD), Item("b", 1, HELD + " and more")]
+    index = Index([item.text for item in items], 8, LEVELS["open-r1"])
+
+    def kept(workers):
+        tally, hits = Tally({"a": 0, "b": 0}), []
+        given = {"column": "problem", "mode": "remove", "tally": tally, "found": hits.append}
+        return list(decontaminate(rows, items, index, workers=workers, **given)), tally, hits
+
+    assert kept(1) == kept(2)
+    assert len(kept(1)[0]) == 66
+
+
+def test_a_killed_worker_is_said_in_one_line():
+    def batches():
+        for number in range(100):
+            yield [number]
+            if number == 5:
+                for child in multiprocessing.active_children():
+                    child.kill()
+                    child.join()
+
+    with pytest.raises(ProviderError, match="worker process was killed.*--workers"):
+        list(in_order(operator.add, [1], batches(), send=list, workers=2))
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "give --against NAME or --against-file FILE"),
+        (("--against", "aime42"), "no benchmark 'aime42'.*did you mean 'aime2"),
+        (("--against-data", "aime24"), "'aime24' is not of the form NAME=FILE"),
+        (("--against-data", "aime24=none.jsonl"), "no file none.jsonl"),
+        (("--against-file", "aime.jsonl", "--column", "prblem"), "did you mean 'problem'"),
+        (("--against-file", "aime.jsonl", "--out", "rows.jsonl"), "is what is read"),
+        (("--against-file", "aime.jsonl", "--out", "rows.txt"), "rows are written as .jsonl"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(files, r1, args, said):
+    answer = r1("data", "decontaminate", "rows.jsonl", *args)
+    assert answer.exit_code == 2
+    assert re.search(said, answer.stderr)
+    assert sorted(path.name for path in files.iterdir()) == ["aime.jsonl", "rows.jsonl"]
+
+
+def test_a_benchmark_of_the_hub_can_be_given_as_a_file(files, r1):
+    answer = r1(
+        "data", "decontaminate", "rows.jsonl", "--against", "aime24", env={"HF_HUB_OFFLINE": "1"}
+    )
+    assert answer.exit_code == 5
+    assert "--against-data aime24=FILE" in answer.stderr
+
+
+def test_a_broken_line_stops_or_is_counted(files, r1):
+    with (files / "rows.jsonl").open("a") as file:
+        file.write('{"problem": \n')
+    answer = r1("data", "decontaminate", "rows.jsonl", "--against-file", "aime.jsonl")
+    assert answer.exit_code == 2
+    assert 'line 5 ({"problem":) is no row' in answer.stderr
+    answer = run(r1, "--against-file", "aime.jsonl", "--on-error", "skip", "--json")
+    assert json.loads(answer.stdout)["skipped"] == 1

@@ -1,0 +1,224 @@
+"""Rows written and read again, whatever the format, and `r1 data convert|make|mix|push|pull`."""
+
+import json
+from pathlib import Path
+
+import loopback_hub
+import pytest
+
+pytest.importorskip("datasets")
+
+from r1cli.data import row_writer
+from r1cli.data.row_file import RowFile
+from r1cli.data.row_writer import RowWriter
+from r1cli.errors import ProviderError, UsageError
+
+ROWS = [
+    {"text": "a\u2028b \U0001d7d9", "n": None, "messages": [{"role": "user", "content": "hi"}]},
+    {"text": "", "n": 1, "messages": None},
+    {"text": "c", "n": 2.5, "messages": []},
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path, rows):
+    with RowWriter(path) as writer:
+        for row in rows:
+            writer.write(row)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_rows_come_back_as_they_went(tmp_path, monkeypatch, name, chunk):
+    monkeypatch.setattr(row_writer, "CHUNK", chunk)
+    write(tmp_path / name, ROWS)
+    assert list(RowFile(tmp_path / name)) == ROWS
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_columns_that_come_late_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_writer, "CHUNK", 1)
+    write(tmp_path / "a.parquet", [{"a": 1}, {"b": "x"}])
+    assert list(RowFile(tmp_path / "a.parquet")) == [{"a": 1, "b": None}, {"a": None, "b": "x"}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_what_breaks_off_leaves_the_file_that_was_there(tmp_path, name):
+    write(tmp_path / name, ROWS[:1])
+    with pytest.raises(RuntimeError), RowWriter(tmp_path / name) as writer:
+        writer.write(ROWS[1])
+        raise RuntimeError
+    assert list(RowFile(tmp_path / name)) == ROWS[:1]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_column_of_two_types_is_refused_by_parquet(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_writer, "CHUNK", 1)
+    with pytest.raises(UsageError, match="mixes types.*use .jsonl"):
+        write(tmp_path / "a.parquet", [{"a": 1}, {"a": "x"}])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said(tmp_path):
+    with (
+        pytest.raises(ProviderError, match="no space left"),
+        RowWriter(tmp_path / "out.jsonl") as writer,
+        Path("/dev/full").open("w") as full,
+    ):
+        writer._lines = full
+        writer.write({"a": "x" * 100_000})
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_reading_tells_how_far_it_is(tmp_path):
+    write(tmp_path / "a.jsonl", [{"a": n} for n in range(10)])
+    rows = RowFile(tmp_path / "a.jsonl")
+    done = [rows.done for _ in rows]
+    assert done == sorted(done)
+    assert done[-1] == rows.total == (tmp_path / "a.jsonl").stat().st_size
+
+
+# -- the commands ----------------------------------------------------------------------------------
+
+
+def test_convert_there_and_back(tmp_path, r1):
+    write(tmp_path / "a.jsonl", ROWS)
+    assert r1("data", "convert", "a.jsonl", "b.parquet").exit_code == 0
+    answer = r1("data", "convert", "b.parquet", "c.jsonl")
+    assert answer.stdout == "3 rows in c.jsonl\n"
+    assert list(RowFile("c.jsonl")) == ROWS
+
+
+def test_convert_renames(tmp_path, r1):
+    write(tmp_path / "a.jsonl", [{"a": 1, "b": 2, "c": 3}])
+    given = ("--rename", "b=a", "--rename", "x=c")
+    assert r1("data", "convert", "a.jsonl", "b.jsonl", *given).exit_code == 0
+    assert list(RowFile("b.jsonl")) == [{"b": 1, "x": 3}]
+
+
+def test_convert_stops_at_a_broken_line_or_counts_it(tmp_path, r1):
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    answer = r1("data", "convert", "a.jsonl", "b.jsonl")
+    assert answer.exit_code == 2
+    assert 'a.jsonl line 2 ({"a":) is no row' in answer.stderr
+    assert not (tmp_path / "b.jsonl").exists()
+    answer = r1("data", "convert", "a.jsonl", "b.jsonl", "--on-error", "skip")
+    assert answer.stdout == "2 rows in b.jsonl, 1 skipped\n"
+    assert list(RowFile("b.jsonl")) == [{"a": 1}, {"a": 3}]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("convert", "a.jsonl", "a.jsonl"), "--out a.jsonl is what is read"),
+        (("convert", "no.jsonl", "b.jsonl"), "no such file: no.jsonl"),
+        (("convert", "a.jsonl", "b.jsonl", "--rename", "b=c"), "row 1 has no column 'c'; known: a"),
+        (("convert", "a.jsonl", "b.jsonl", "--rename", "b"), "'b' is not of the form"),
+        (("convert", "nothing", "b.jsonl"), "'nothing' is no file, no folder, no hub id"),
+        (("convert", "a.jsonl", "b.csv"), "rows are written as .jsonl"),
+        (("make", "countdwn", "--out", "b.jsonl"), "did you mean 'countdown'"),
+        (("make", "file", "--out", "b.jsonl"), "'file' is not made here: it takes no size"),
+        (("make", "countdown", "--out", "b.jsonl", "--difficulty", "9"), r"numbers=\[11\]"),
+        (("make", "countdown", "--out", "b.jsonl", "--split", "dev"), "'split' = 'dev'"),
+        (("push", "a.jsonl", "me/x", "--split", "a b"), "'a b' is no name for a split"),
+    ],
+)
+def test_what_cannot_be_done(tmp_path, r1, args, said):
+    import re
+
+    write(tmp_path / "a.jsonl", [{"a": 1}])
+    answer = r1("data", *args)
+    assert answer.exit_code == 2
+    assert re.search(said, answer.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_made_splits_share_no_problem(r1):
+    made = {}
+    for split in ("train", "test"):
+        given = ("--size", 40, "--split", split, "--difficulty", 2, "--out", f"{split}.jsonl")
+        assert r1("data", "make", "countdown", *given).exit_code == 0
+        made[split] = list(RowFile(f"{split}.jsonl"))
+    keys = [{(*sorted(r["numbers"]), r["target"]) for r in rows} for rows in made.values()]
+    assert [len(key) for key in keys] == [40, 40]
+    assert not keys[0] & keys[1]
+    assert {len(row["numbers"]) for rows in made.values() for row in rows} == {4}
+
+
+MIX = """\
+model: {name: x}
+trainer: {name: sft}
+dataset:
+  mixture:
+    - {path: a.jsonl, columns: [q], weight: 3}
+    - {path: b.jsonl, columns: {q: text}, weight: 1}
+  proportions: true
+  size: 8
+  test_split_size: 2
+"""
+
+
+def test_mix_writes_what_a_recipe_trains_on_and_says_the_counts(tmp_path, r1):
+    write(tmp_path / "a.jsonl", [{"q": f"a{n}", "x": n} for n in range(20)])
+    write(tmp_path / "b.jsonl", [{"text": f"b{n}"} for n in range(20)])
+    (tmp_path / "recipe.yaml").write_text(MIX)
+    answer = r1("data", "mix", "recipe.yaml", "--out", "train.jsonl", "--test-out", "test.jsonl")
+    assert answer.exit_code == 0, answer.stderr
+    assert "6 of the 20 rows of a.jsonl" in answer.stderr
+    assert "2 of the 20 rows of b.jsonl" in answer.stderr
+    train, test = list(RowFile("train.jsonl")), list(RowFile("test.jsonl"))
+    assert (len(train), len(test)) == (6, 2)
+    texts = [row["q"] for row in train + test]
+    assert len(set(texts)) == 8
+    assert sum(text.startswith("a") for text in texts) == 6
+    answer = r1("data", "mix", "recipe.yaml", "--out", "x.jsonl", "--set", "dataset.size=60")
+    assert answer.exit_code == 2
+    assert "45 rows are wanted of dataset 'file' at dataset.mixture.0" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("set_", "said"),
+    [
+        ("dataset.proportions=false", "size needs proportions: true"),
+        ("dataset.test_split_size=8", "test_split_size 8 at .* does not fit 8 rows"),
+        ("dataset.mixture.0.id=a/b", "either id, of the hub, or path, of a file"),
+    ],
+)
+def test_a_mixture_that_says_nothing_sensible(tmp_path, r1, set_, said):
+    import re
+
+    for name in "ab":
+        write(tmp_path / f"{name}.jsonl", [{"q": "x", "text": "y"}] * 20)
+    (tmp_path / "recipe.yaml").write_text(MIX)
+    answer = r1("data", "mix", "recipe.yaml", "--out", "x.jsonl", "--set", set_)
+    assert answer.exit_code == 2
+    assert re.search(said, answer.stderr), answer.stderr
+
+
+# -- the hub ---------------------------------------------------------------------------------------
+
+
+def test_pushed_rows_are_private_and_other_splits_stay(tmp_path, r1, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    for name in ("HF_HUB_OFFLINE", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_TOKEN", loopback_hub.TOKEN)
+    write(tmp_path / "a.jsonl", ROWS)
+    with loopback_hub.Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        for split in ("train", "test"):
+            answer = r1("data", "push", "a.jsonl", "rows", "--split", split, "--json")
+            assert answer.exit_code == 0, answer.stderr
+        [done] = json.loads(answer.stdout)
+        assert done["place"] == f"datasets/{loopback_hub.USER}/rows@main"
+        repo = hub.repos["dataset", f"{loopback_hub.USER}/rows"]
+        assert repo.private
+        files = repo.find("main").files
+        for split in ("train", "test"):
+            assert f"data/{split}-00000-of-00001.parquet" in files
