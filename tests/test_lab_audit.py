@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -15,10 +16,12 @@ from r1cli.types import Completion
 
 PLUGINS = builtin_plugins()
 RUN_PROGRAMS = ("code", "binary_code")  # endless loops and sleeps, up to their limits
+no_gym = pytest.mark.skipif(find_spec("reasoning_gym") is None, reason="no reasoning-gym here")
+MARKS = {**dict.fromkeys(RUN_PROGRAMS, pytest.mark.slow), "reasoning_gym": no_gym}
 REWARDS = [
-    pytest.param(e, marks=pytest.mark.slow if e.name in RUN_PROGRAMS else ())
+    pytest.param(e, marks=MARKS.get(e.name, ()))
     for e in PLUGINS["rewards"].entries
-    if e.name != "judge"  # it needs an endpoint
+    if e.name not in ("judge", "lighteval")  # they need an endpoint, an environment
 ]
 PROBLEM = Problem(
     "What is 2 + 3?",

@@ -38,7 +38,7 @@ def test_pass_at_k_of_the_impossible(correct, n, k):
     ],
 )
 def test_wilson(right, n, low, high):
-    assert stats.wilson(right, n) == pytest.approx((low, high), abs=5e-5)
+    assert stats.wilson(right, n)[:2] == pytest.approx((low, high), abs=5e-5)
 
 
 def test_one_yes_or_no_each_is_wilson():
@@ -48,7 +48,7 @@ def test_one_yes_or_no_each_is_wilson():
 
 def test_several_samples_are_clustered_by_problem():
     # means 0, 0.5, 1, 0.5: mean 0.5, sample deviation sqrt(1/6), half 1.96 * sqrt(1/6) / 2
-    low, high = stats.interval([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    low, high, _ = stats.interval([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
     assert (low, high) == pytest.approx((0.5 - 0.40008, 0.5 + 0.40008), abs=1e-4)
 
 
@@ -65,13 +65,13 @@ def test_problems_that_agree_still_leave_doubt(value):
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=4), min_size=1, max_size=20))
 def test_an_interval_holds_the_mean_and_stays_in_range(scores):
-    low, high = stats.interval(scores)
+    low, high, _ = stats.interval(scores)
     assert 0.0 <= low <= high <= 1.0
     assert low - 1e-9 <= stats.avg_at_n(scores) <= high + 1e-9
 
 
 def test_scores_of_another_range_are_not_cut_to_it():
-    low, high = stats.interval([[-1.0], [-3.0], [2.0]])
+    low, high, _ = stats.interval([[-1.0], [-3.0], [2.0]])
     assert low < -2 and high > 0
 
 
@@ -83,6 +83,28 @@ def test_19_of_20_intervals_hold_the_truth(problems, n):
         # Problems differ in difficulty, uniformly: the truth is 0.5.
         difficulty = [rng.random() for _ in range(problems)]
         scores = [[float(rng.random() < p) for _ in range(n)] for p in difficulty]
-        low, high = stats.interval(scores)
+        low, high, _ = stats.interval(scores)
         held.append(low <= 0.5 <= high)
     assert 0.93 <= fmean(held) <= 0.97
+
+
+@pytest.mark.parametrize(
+    ("answers", "scores", "expected"),
+    [
+        (["7", "7", "8"], [1.0, 1.0, 0.0], 1.0),
+        (["8", "8", "7"], [0.0, 0.0, 1.0], 0.0),
+        (["7", "8"], [1.0, 0.0], 0.5),  # a tie: either is drawn
+        (["7", "8", "9", "9", "7"], [1.0, 0.0, 0.0, 0.0, 1.0], 0.5),
+        ([None, None, "7"], [0.0, 0.0, 1.0], 1.0),
+        ([None, None], [0.0, 0.0], 0.0),
+        ([], [], 0.0),
+    ],
+)
+def test_the_majority_decides(answers, scores, expected):
+    assert stats.majority(answers, scores) == expected
+
+
+def test_an_interval_names_its_method():
+    assert stats.interval([[1.0], [0.0]]).method == "wilson"
+    assert stats.interval([[1.0, 0.0], [0.0, 0.0]]).method == "normal, clustered by problem"
+    assert stats.interval([[0.5]]).method == "none: one problem"

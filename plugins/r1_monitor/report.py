@@ -12,7 +12,7 @@ from r1_monitor.series import Rows, reinforced, reward_names, series
 from r1cli import MissingExtra, Run, ui, write_atomic
 
 NAME = "report.html"
-_SHOWN_ELSEWHERE = {"scores", "status", "error"}
+_SHOWN_ELSEWHERE = {"scores", "checkpoint_scores", "checkpoint_steps", "status", "error"}
 
 
 def write_run(run: Run, error: BaseException | None = None) -> Path:
@@ -76,6 +76,7 @@ def _scores(runs: Sequence[Run]) -> list[Markup]:
             row |= {
                 "tokens": f"{score['tokens']:.1f}",
                 "truncated": f"{100 * score['truncated']:.1f}%",
+                "unparseable": _share(score.get("unparseable")),
                 "problems": score["problems"],
                 "samples each": score["samples"],
                 "spec": tag("span", score["spec"], kind="faint"),
@@ -83,6 +84,10 @@ def _scores(runs: Sequence[Run]) -> list[Markup]:
             rows.append(row)
             before[key] = mean
     return [tag("h2", "Scores"), table(rows)] if rows else []
+
+
+def _share(part: float | None) -> str:
+    return "-" if part is None else f"{100 * part:.1f}%"
 
 
 def _times(runs: Sequence[Run]) -> list[Markup]:
@@ -115,7 +120,7 @@ def _stage(run: Run) -> list[Markup]:
     """What a run's own files tell: curves, rewards, samples, recipe, provenance."""
     rows = run.metrics()
     weights = {term.name.split("/")[-1]: term.weight for term in run.recipe.rewards}
-    shown = [tag("h3", "Curves"), _curves(rows, weights)]
+    shown = [tag("h3", "Curves"), _curves(rows, weights), *_checkpoints(run.state)]
     if reinforced(rows):
         shown += [tag("h3", "Rewards"), table(_rewards(rows, weights))]
     try:
@@ -133,6 +138,28 @@ def _stage(run: Run) -> list[Markup]:
         if key not in _SHOWN_ELSEWHERE
     ]
     return [*shown, folded("Provenance", table(facts))]
+
+
+def _checkpoints(state: dict[str, Any]) -> list[Markup]:
+    """What benchmarks said of each checkpoint, and which of them failed."""
+    scores, failures = state.get("checkpoint_scores", []), state.get("benchmark_failures", [])
+    rows = [
+        {
+            "step": score["step"],
+            "benchmark": score["benchmark"],
+            "score": score["label"],
+            "% [95 % interval]": ui.with_interval(score["mean"], score["low"], score["high"]),
+            "0 to 100 %": interval(score["low"], score["mean"], score["high"]),
+            "truncated": f"{100 * score['truncated']:.1f}%",
+        }
+        for score in scores
+    ]
+    shown = [tag("h3", "Checkpoints"), table(rows)] if rows else []
+    for failure in failures:
+        at = "the final policy" if failure["step"] is None else f"step {failure['step']}"
+        said = f"benchmark {failure['benchmark']} failed on {at}: {failure['error']}"
+        shown.append(tag("p", said, kind="bad"))
+    return shown
 
 
 def _flat(value: Any) -> str:

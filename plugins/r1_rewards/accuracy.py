@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from r1_rewards.equality import Gold, equal, read_gold
+from r1_rewards.equality import Gold, equal, read_gold, read_number, tidy
 from r1_rewards.final_answer import Extract, final_answer
 from r1_rewards.symbolic import TookTooLong
 from r1cli import Completion
@@ -78,3 +78,17 @@ def _gold(solution: object) -> Gold | None:
 def _read(solution: str) -> Gold | None:
     declared = final_answer(solution, "declared")
     return None if declared is None else read_gold(declared)
+
+
+def _answer(completion: str, *, extract: Extract = "declared", **_: object) -> str | None:
+    """What `accuracy` reads as the answer; numbers as fractions: equal ones are one text."""
+    whole = completion if isinstance(completion, Completion) else Completion(completion)
+    declared = final_answer(whole.answer, extract)
+    if declared is None:
+        return None
+    text = tidy(declared)
+    number = read_number(text)
+    return text if number is None else f"{number.value}{'%' * number.percent}"
+
+
+accuracy.answer = _answer  # type: ignore[attr-defined]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from r1cli.commands import arguments, completer, elsewhere, installed_plugins
+from r1cli.commands import cross_check as cross_checking
+
+if TYPE_CHECKING:
+    from r1cli.evaluation import Score
+    from r1cli.evaluation.cross_check import CrossCheck
+    from r1cli.plugins import Plugins
+    from r1cli.recipe import Component, Recipe
 
 
 def evaluate(
@@ -16,7 +23,11 @@ def evaluate(
         None, help="Benchmarks by name.", autocompletion=completer("benchmarks")
     ),
     model: str = typer.Option("", help="A model directory, a run directory or a hub id."),
-    completions: Path | None = typer.Option(None, help="Score this JSONL instead of a model."),
+    completions: Path | None = typer.Option(None, help="Score this JSONL or Parquet, no model."),
+    completion_column: str = typer.Option("", help="Its column of completions."),
+    recipe: str = typer.Option(
+        "", help="Take benchmarks, system prompt and code provider from it."
+    ),
     data: Path | None = typer.Option(None, help="A local copy of the benchmark's problems."),
     engine: str = typer.Option(
         "transformers", help="What samples.", autocompletion=completer("engines")
@@ -24,17 +35,30 @@ def evaluate(
     engine_arg: list[str] = typer.Option(
         [], "--engine-arg", metavar="KEY=VALUE", help="An argument of the engine; repeatable."
     ),
-    n: int | None = typer.Option(None, min=1, help="Samples per problem."),
+    url: str = typer.Option("", help="Short for --engine-arg url=..."),
+    n: int | None = typer.Option(None, min=1, help="Samples per problem; more adds to the stored."),
+    k: str = typer.Option("", metavar="1,4,8", help="Also pass@k, for each k."),
     temperature: float | None = typer.Option(None, min=0, help="0 is greedy."),
     top_p: float | None = typer.Option(None, min=0, max=1, help="Nucleus sampling."),
     max_tokens: int | None = typer.Option(None, min=1, help="New tokens per sample."),
     seed: int | None = typer.Option(None, min=0, help="Seed of the sampling."),
     limit: int | None = typer.Option(None, min=1, help="Only the first problems."),
+    prompt: str | None = typer.Option(None, help="Ask by this format string over columns."),
+    system_prompt: str | None = typer.Option(None, help="Ask after this system prompt."),
+    scorer: str = typer.Option(
+        "", help="Score by this reward.", autocompletion=completer("rewards")
+    ),
+    cross_check: str = cross_checking.CROSS_CHECK,
+    column: list[str] = typer.Option(
+        [], metavar="WANTED=PRESENT", help="Another name for a column of the data; repeatable."
+    ),
     arg: list[str] = typer.Option(
         [], "--arg", metavar="KEY=VALUE", help="An argument of the benchmark's dataset."
     ),
     out: Path | None = typer.Option(None, help="Where the samples go; default runs/eval/<model>."),
+    records: Path = typer.Option(Path("runs/records"), help="The attempt store."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
+    markdown: bool = typer.Option(False, "--markdown", help="Print Markdown."),
     list_: bool = typer.Option(False, "--list", help="List the benchmarks."),
     on: str = elsewhere.ON,
     launch: list[str] = elsewhere.LAUNCH,
@@ -43,78 +67,145 @@ def evaluate(
     """Score a model on benchmarks; sampled answers are kept, asked again only what is missing."""
     from r1cli import ui
     from r1cli.errors import UsageError
-    from r1cli.pipeline import benchmarks_named, measure
+    from r1cli.evaluation.binding import benchmarks_named
+    from r1cli.evaluation.measuring import measure
 
     plugins = installed_plugins()
     if list_:
         _list(plugins, json)
         return
-    if not benchmarks:
+    asked = _recipe(recipe)
+    if not benchmarks and not (asked and asked.benchmarks):
         raise UsageError("no benchmark named; see: r1 eval --list")
     if bool(model) == (completions is not None):
         raise UsageError("give either --model or --completions")
-    options = {
+    sampling = {
         "n": n,
         "temperature": temperature,
         "top_p": top_p,
         "max_tokens": max_tokens,
         "seed": seed,
     }
-    args: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    bound = benchmarks_named(
-        benchmarks,
-        plugins,
-        args={**args, **arguments(arg)},
-        limit=limit,
-        data=str(data) if data else None,
-    )
-    here = Path("runs") / "eval" / (model or str(completions)).strip("/").replace("/", "--")
-    elsewhere.submit(ctx, on, launch, dry_run, out or here, plugins)
-    if completions is not None:
-        scores = _replay(completions, bound, plugins, out)
-    else:
-        path = Path(model) / "model" if (Path(model) / "run.json").exists() else Path(model)
-        folder = out or Path("runs") / "eval" / str(path).strip("/").replace("/", "--")
-        with ui.progress("eval") as progress:
-            given: dict[str, Any]
-            given = {"engine": engine, "engine_args": arguments(engine_arg, "--engine-arg")}
-            scores = measure(path, bound, plugins, folder, **given, progress=progress)
-    rows = [
-        {**s.to_dict(), "%_[95%_interval]": ui.with_interval(s.mean, s.low, s.high)} for s in scores
-    ]
-    if json:
-        ui.show_json([s.to_dict() for s in scores])
-        return
-    columns = ["benchmark", "label", "%_[95%_interval]", "problems", "samples", "tokens"]
-    ui.table(rows, [*columns, "truncated", "not_applicable", "seconds", "spec"])
+    args = {key: value for key, value in sampling.items() if value is not None} | arguments(arg)
+    options: dict[str, Any] = {
+        "limit": limit,
+        "data": str(data) if data else None,
+        "prompt": prompt,
+        "system_prompt": system_prompt or (asked.system_prompt if asked else None),
+        "scorer": {"name": scorer} if scorer else None,
+        "columns": arguments(column, "--column") or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    bound = benchmarks_named(benchmarks or [], plugins, asked, args=args, **given)
+    ks = _ks(k)
+    path = Path(model) / "model" if (Path(model) / "run.json").exists() else Path(model)
+    named = (str(path) if model else str(completions)).strip("/").replace("/", "--")
+    folder = out or Path("runs") / "eval" / named
+    elsewhere.submit(ctx, on, launch, dry_run, folder, plugins)
+    code = asked.code if asked else None
+    checkers = cross_checking.checkers(cross_check, bound, plugins)
+    with ui.progress("eval") as progress:
+        if completions is not None:
+            scores, folder = _replay(
+                completions, completion_column, bound, plugins, out, code, ks, progress
+            )
+        else:
+            engine_args = arguments(engine_arg, "--engine-arg") | ({"url": url} if url else {})
+            scores = measure(
+                *(path, bound, plugins, folder / "eval"),
+                engine=engine,
+                engine_args=engine_args,
+                code=code,
+                ks=ks,
+                records=records,
+                progress=progress,
+            )
+    checks = cross_checking.checked(scores, checkers, folder / "eval")
+    _show(scores, checks, json, markdown)
 
 
-def _list(plugins: Any, as_json: bool) -> None:
+def _show(
+    scores: list[Score], checks: dict[str, CrossCheck], as_json: bool, as_markdown: bool
+) -> None:
     from r1cli import ui
+    from r1cli.evaluation import table
 
-    rows = []
+    found = [score.to_dict() for score in scores]
+    if as_json:
+        for score in found:
+            if score["benchmark"] in checks:
+                score["cross_check"] = checks[score["benchmark"]].to_dict()
+        ui.show_json(found)
+    elif as_markdown:
+        ui.show(table.markdown(found).rstrip())
+    else:
+        rows = table.rows(found)
+        ui.table(rows, list(rows[0]))
+        for method in sorted({score.interval for score in scores}):
+            ui.say(f"interval: {method}")
+    if not as_json:
+        cross_checking.show(checks.values())
+
+
+def _ks(text: str) -> list[int]:
+    from r1cli.errors import UsageError
+
+    try:
+        ks = sorted({int(part) for part in text.split(",") if part.strip()})
+    except ValueError:
+        ks = [0]
+    if ks and ks[0] < 1:
+        raise UsageError(f"--k {text!r} is no list of numbers of 1 or more, like 1,4,8")
+    return ks
+
+
+def _recipe(name: str) -> Recipe | None:
+    from r1cli import recipe_file
+
+    return recipe_file.load(name) if name else None
+
+
+def _list(plugins: Plugins, as_json: bool) -> None:
+    from r1cli import ui
+    from r1cli.types import Benchmark
+
+    rows: list[dict[str, Any]] = []
     for entry in sorted(plugins["benchmarks"].entries, key=lambda e: e.name):
         benchmark = entry.load()
+        row = {"benchmark": entry.name, "plugin": entry.plugin}
+        if not isinstance(benchmark, Benchmark):  # a family: its members are named after a colon
+            rows.append({**row, "benchmark": f"{entry.name}:...", "source": entry.help})
+            continue
         sampling = benchmark.sampling
         rows.append(
             {
-                "benchmark": entry.name,
+                **row,
                 "scorer": benchmark.scorer,
                 "n": sampling.n,
                 "temperature": sampling.temperature,
                 "max_tokens": sampling.max_tokens,
-                "plugin": entry.plugin,
                 "source": benchmark.citation,
             }
         )
-    ui.table(rows, list(rows[0]) if rows else [], as_json=as_json)
+    columns = ["benchmark", "scorer", "n", "temperature", "max_tokens", "plugin", "source"]
+    ui.table(rows, columns, as_json=as_json)
 
 
-def _replay(path: Path, bound: Any, plugins: Any, out: Path | None) -> Any:
+def _replay(
+    path: Path,
+    column: str,
+    bound: Any,
+    plugins: Plugins,
+    out: Path | None,
+    code: Component | None,
+    ks: list[int],
+    progress: Any,
+) -> tuple[list[Score], Path]:
+    """The scores of stored completions, and the folder that they went to."""
     import hashlib
 
     from r1cli.errors import UsageError
-    from r1cli.evaluation import Evaluation, stored_engine
+    from r1cli.evaluation import Evaluation, read_stored
 
     if not path.is_file():
         raise UsageError(f"no file {path} of completions")
@@ -122,7 +213,16 @@ def _replay(path: Path, bound: Any, plugins: Any, out: Path | None) -> Any:
     folder = out or Path("runs") / "eval" / f"{path.stem}-{key}"
     scores = []
     for run, benchmark in bound:
-        evaluation = Evaluation(run, benchmark, plugins)
-        with stored_engine(path, evaluation) as engine:
-            scores.append(evaluation.run(engine, folder / "eval", model_key=key))
-    return scores
+        evaluation = Evaluation(run, benchmark, plugins, code=code)
+        stored = read_stored(path, evaluation, column=column)
+        scores.append(
+            evaluation.run(
+                stored.draw,
+                folder / "eval",
+                model_key=key,
+                places=stored.places,
+                ks=ks,
+                progress=progress,
+            )
+        )
+    return scores, folder

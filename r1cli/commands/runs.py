@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List and show runs.", no_args_is_help=True)
 
+TABLES = ("scores", "checkpoint_scores", "checkpoint_steps")
+"""Keys of run.json that are tables of their own."""
+
 
 @app.command("list")
 def list_(
@@ -46,7 +49,7 @@ def show(
         return
     for one in reversed(runs):
         state = one.state
-        rows = [{"what": key, "value": value} for key, value in state.items() if key != "scores"]
+        rows = [{"what": key, "value": value} for key, value in state.items() if key not in TABLES]
         rows += [{"what": key, "value": value} for key, value in _last(one).items()]
         ui.table(rows, ["what", "value"], title=str(one.directory))
     show_scores(list(reversed(runs)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from r1_code.rewards.comparers import Comparer
+from r1_code.rewards.extract import program
 from r1_code.rewards.share import How, shares
 from r1cli import CodeService, Completion
 
@@ -78,3 +79,4 @@ async def code_reward(
 
 
 code_reward.seconds = 600.0  # type: ignore[attr-defined]  # its programs have limits of their own
+code_reward.answer = program  # type: ignore[attr-defined]

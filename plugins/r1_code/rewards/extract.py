@@ -70,6 +70,12 @@ def extract(completion: str, language: str = "python") -> Block | None:
     return untagged
 
 
+def program(completion: str, *, language: str = "python", **_: object) -> str | None:
+    """The source of the declared program; None where there is none, or nothing in it."""
+    block = extract(completion, language)
+    return block.code if block and block.code.strip() else None
+
+
 def blocks(text: str) -> Iterator[Block]:
     """Every fenced block, with Markdown's rules where they say anything.
 

@@ -1,0 +1,1 @@
+"""Samples to look at: chosen (`choose.py`), as text, or as one HTML file that needs no network."""
