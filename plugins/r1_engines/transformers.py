@@ -10,8 +10,8 @@ from r1cli import (
     Completion,
     Prompt,
     Sampling,
-    UsageError,
-    ensure_model,
+    load_model,
+    load_tokenizer,
     prefill,
     render,
     require,
@@ -27,17 +27,29 @@ def transformers(
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     batch_size: int = 64,
     device: str = "auto",
+    chat_template_kwargs: dict[str, Any] | None = None,
 ) -> Transformers:
-    """An engine on transformers. `batch_size` counts completions; device `auto` prefers a GPU."""
-    return Transformers(model, revision, dtype, batch_size, device)
+    """An engine on transformers. `batch_size` counts completions; device `auto` prefers a GPU.
+
+    `chat_template_kwargs` go to the chat template: enable_thinking, say.
+    """
+    template = chat_template_kwargs or {}
+    return Transformers(model, revision, dtype, batch_size, device, template)
 
 
 class Transformers:
     """Loads on entering. Prompts are sorted by length, so that little is padded."""
 
     def __init__(
-        self, model: str, revision: str | None, dtype: str, batch_size: int, device: str
+        self,
+        model: str,
+        revision: str | None,
+        dtype: str,
+        batch_size: int,
+        device: str,
+        template: dict[str, Any],
     ) -> None:
+        self.template = template
         self.name, self.revision, self.dtype = model, revision, dtype
         self.batch_size, self.device = batch_size, device
         self.model: Any = None
@@ -47,25 +59,16 @@ class Transformers:
     def __enter__(self) -> Transformers:
         require("eval", "torch", "transformers")
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+        from transformers import GenerationConfig
         from transformers.utils import logging
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        ensure_model(self.name, self.revision)
         cuda = torch.cuda.is_available()
         device = self.device if self.device != "auto" else "cuda" if cuda else "cpu"
         dtype = "float32" if self.dtype == "auto" and not cuda else self.dtype
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(
-                self.name, revision=self.revision, padding_side="left"
-            )
-            self.model = AutoModelForCausalLM.from_pretrained(
-                self.name, revision=self.revision, dtype=dtype
-            )
-        except (OSError, ValueError) as error:
-            line = " ".join(str(error).split())[:300]
-            raise UsageError(f"model {self.name!r} could not be loaded: {line}") from error
+        self.tokenizer = load_tokenizer(self.name, self.revision)
+        self.model = load_model(self.name, self.revision, dtype=dtype)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.ends = _ends(self.model, self.tokenizer)
@@ -88,7 +91,7 @@ class Transformers:
         import torch
 
         n = 1 if sampling.temperature == 0 else sampling.n
-        texts = [render(self.tokenizer, prompt) for prompt in prompts]
+        texts = [render(self.tokenizer, prompt, **self.template) for prompt in prompts]
         ids = [self.tokenizer(t, add_special_tokens=False)["input_ids"] for t in texts]
         fitting = [p for p in range(len(prompts)) if self._room(len(ids[p]), sampling) > 0]
         if len(fitting) < len(prompts):
@@ -140,7 +143,7 @@ class Transformers:
         return rows
 
     def _completions(self, prompt: Prompt, rows: list[list[int]]) -> list[Completion]:
-        opened = prefill(self.tokenizer, prompt)
+        opened = prefill(self.tokenizer, prompt, **self.template)
         return [
             Completion(
                 self.tokenizer.decode(tokens, skip_special_tokens=True),

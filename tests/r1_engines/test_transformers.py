@@ -76,3 +76,17 @@ def test_the_checkpoints_own_sampling_defaults_are_not_used(model, tmp_path):
 def test_a_model_that_is_nowhere_is_an_error():
     with pytest.raises(UsageError, match="'no-such-model', given at --model, is no dir"):
         transformers(model="no-such-model").__enter__()
+
+
+def test_the_chat_template_is_told_what_was_given(model):
+    asked = []
+    with transformers(model=model, chat_template_kwargs={"enable_thinking": False}) as engine:
+        real = engine.tokenizer.apply_chat_template
+
+        def template(*args, **kwargs):
+            asked.append(kwargs.pop("enable_thinking"))
+            return real(*args, **kwargs)
+
+        engine.tokenizer.apply_chat_template = template
+        engine.generate(PROMPTS[:1], Sampling(max_tokens=2))
+    assert set(asked) == {False}
