@@ -46,7 +46,7 @@ class Case:
     micro: int = 4
     accumulation: int = 1
     dtype: str = "float32"
-    rank: int = 0  # of LoRA on q_proj and v_proj
+    adapter: dict | None = None  # model.adapter
     group: int = 0  # completions per prompt: GRPO, of prompts of `PROMPT` tokens
 
 
@@ -70,7 +70,11 @@ CASES = {
     "sft eager": Case({"vocab_size": 512}, {"max_length": 512, "model_init_kwargs": EAGER}, 2),
     "sft autocast": Case(DEEP, {"max_length": 512, "bf16": True}, micro=8),
     "sft bfloat16": Case(DEEP, {"max_length": 512, "bf16": True}, micro=8, dtype="bfloat16"),
-    "sft lora": Case({"vocab_size": 512}, {"max_length": 256}, rank=16),
+    "sft lora": Case(
+        {"vocab_size": 512}, {"max_length": 256}, adapter={"targets": ["q_proj", "v_proj"]}
+    ),
+    "sft lora all-linear": Case({"vocab_size": 512}, {"max_length": 256}, adapter={}),
+    "sft dora": Case({"vocab_size": 512}, {"max_length": 256}, adapter={"dora": True}),
     "sft experts": Case(
         {
             **DEEP,
@@ -99,14 +103,13 @@ CASES = {
 }
 
 
-def recipe_of(name: str, folder: Path):
+def recipe_of(case: Case, folder: Path):
     """The recipe that plans and trains a case."""
     from r1cli.recipe import Recipe
 
-    case = CASES[name]
     return Recipe.model_validate(
         {
-            "model": {"name": str(folder), "dtype": case.dtype},
+            "model": {"name": str(folder), "dtype": case.dtype, "adapter": case.adapter},
             "dataset": {"name": "none"},
             "trainer": {"name": "grpo" if case.group else "sft", "args": case.args},
         }
@@ -117,19 +120,15 @@ def planned(case: str, folder: Path):
     """The part of a case's plan for a CPU that is counted, not assumed."""
     from r1cli.batch import solve
     from r1cli.planning import architecture, setup
-    from r1cli.planning.adapter import Adapter
     from r1cli.planning.memory import Phase, memory
 
-    recipe = recipe_of(case, folder)
+    recipe = recipe_of(CASES[case], folder)
     model = architecture.read(config_of(case), case)
     one = CASES[case]
     group = one.group or 1
     prompts = one.micro * one.accumulation // group
     batch = solve(prompts, group_size=group, micro_batch=one.micro)
     made = setup.read(recipe, model, batch, device="cpu", prompt_tokens=PROMPT)
-    if one.rank:
-        trained = one.rank * model.layers * (3 * model.hidden + model.kv_width)  # q and v
-        made = replace(made, adapter=Adapter(one.rank, trained))
     worst = memory(model, made, 64 * GIB).worst
     counted = {part: size for part, size in worst.parts.items() if part != "overhead"}
     return Phase(worst.name, counted)
@@ -227,22 +226,17 @@ def _sft_trainer(case: Case, model, args: dict, length: int | None):
     from trl import SFTConfig, SFTTrainer
 
     from r1_tiny.tokenizer import build_tokenizer
+    from r1_trl.adapter import peft_config
 
     longest, rows = length or args["max_length"], 2 * case.micro * case.accumulation
     lengths = [longest if row % case.micro == 0 else longest - row % 7 for row in range(rows)]
     ids = [torch.randint(8, model.config.vocab_size, (n,)).tolist() for n in lengths]
-    adapter = None
-    if case.rank:
-        from peft import LoraConfig
-
-        targets = ["q_proj", "v_proj"]
-        adapter = LoraConfig(r=case.rank, target_modules=targets, task_type="CAUSAL_LM")
     return SFTTrainer(
         model=model,
         args=SFTConfig(**args),
         train_dataset=Dataset.from_dict({"input_ids": ids, "labels": ids}),
         processing_class=build_tokenizer(),
-        peft_config=adapter,
+        peft_config=peft_config(recipe_of(case, Path("case")), model),
     )
 
 

@@ -21,9 +21,23 @@ def ensure_reachable(what: str, instead: str) -> None:
 
     `what` is needed from it ("dataset openai/gsm8k"); `instead` says what works without it.
     """
-    problem = _problem(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    if problem:
+    if problem := unreachable():
         raise ProviderError(f"{what} is not on this machine and {problem}; {instead}")
+
+
+def unreachable(*, anew: bool = False) -> str:
+    """Why the hub cannot be connected to, empty where it can.
+
+    The first answer of a process stands, unless it is asked for `anew`: after hours of training.
+    """
+    if anew:
+        _problem.cache_clear()
+    return _problem(endpoint())
+
+
+def endpoint() -> str:
+    """The hub's address."""
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
 @functools.lru_cache

@@ -15,6 +15,7 @@ pytest.importorskip("trl", reason="which keys are TRL's is asked of TRL")
 from r1cli.migration import keys
 from r1cli.migration.migrate import migrate
 from r1cli.migration.rewards import KNOBS
+from r1cli.recipe import Recipe
 
 COMMON = """
 torch_dtype: bfloat16
@@ -653,3 +654,54 @@ output_dir: data/first
     answer = r1("train", "grpo", "--recipe", "new.yaml", "--set", "launch.threads=1")
     assert answer.exit_code == 0, answer.stderr
     assert (tmp_path / "runs/first/model").is_dir()
+
+
+def test_an_adapter_moves_with_trls_defaults_said(migrated):
+    draft = migrated(
+        SMALL + "use_peft: true\nlora_r: 32\nuse_dora: true\nload_in_4bit: true\n"
+        "bnb_4bit_quant_type: nf4\nlora_task_type: CAUSAL_LM\nattn_implementation: sdpa\n"
+    )
+    assert draft.recipe["model"]["adapter"] == {
+        "rank": 32,
+        "alpha": 32,
+        "dropout": 0.05,
+        "dora": True,
+        "targets": ["q_proj", "v_proj"],
+        "quantize": "4bit",
+    }
+    assert note_on(draft, "lora_r").new == "model.adapter.rank"
+    assert note_on(draft, "lora_task_type").kind == "removed"
+    assert "NF4" in note_on(draft, "bnb_4bit_quant_type").why
+    assert draft.recipe["model"]["attention"] == "sdpa"
+    Recipe.model_validate(draft.recipe)
+
+
+@pytest.mark.parametrize(
+    ("given", "targets"),
+    [("all-linear", "all-linear"), ("[all-linear]", "all-linear"), ("q_proj", ["q_proj"])],
+)
+def test_targets_are_one_or_many(migrated, given, targets):
+    draft = migrated(SMALL + f"use_peft: true\nlora_target_modules: {given}\n")
+    assert draft.recipe["model"]["adapter"]["targets"] == targets
+
+
+def test_lora_keys_that_trained_nothing_are_not_carried(migrated):
+    draft = migrated(SMALL + "lora_r: 32\n")
+    assert "adapter" not in draft.recipe["model"]
+    assert "use_peft is not true" in note_on(draft, "lora_r").why
+
+
+@pytest.mark.parametrize(
+    ("given", "became"),
+    [
+        ("kernels-community/flash-attn2", "flash_attention_2"),
+        ("kernels-community/vllm-flash-attn3", "flash_attention_3"),
+        ("flex_attention", None),
+    ],
+)
+def test_attention_of_other_names(migrated, given, became):
+    draft = migrated(SMALL + f"model_init_kwargs: {{attn_implementation: {given}}}\n")
+    assert draft.recipe["model"].get("attention") == became
+    if not became:
+        why = note_on(draft, "model_init_kwargs.attn_implementation").why
+        assert "none of eager, sdpa, flash_attention_2" in why

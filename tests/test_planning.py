@@ -102,7 +102,7 @@ def test_state_on_one_gpu(dtype, args, bytes_each):
 def test_lora_trains_its_own_parameters_and_needs_no_second_reference():
     model = architecture.read(SEVEN_B, "here")
     recipe = recipe_with(
-        model={"name": "m", "args": {"lora": {"r": 16, "target_modules": ["q_proj", "v_proj"]}}}
+        model={"name": "m", "adapter": {"rank": 16, "targets": ["q_proj", "v_proj"]}}
     )
     adapter = adapter_of(recipe, model)
     assert adapter.trained == 28 * 16 * (2 * 3584 + 3584 + 512)
@@ -112,6 +112,33 @@ def test_lora_trains_its_own_parameters_and_needs_no_second_reference():
     assert held.reference == 0
     assert held.gradients == 4 * adapter.trained
     assert memory(model, lora, 80 * GIB).peak < memory(model, full, 80 * GIB).peak / 2
+
+
+def test_an_adapter_on_disk_is_planned_with_its_base(tmp_path, plan):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    targets = [f"model.layers.{n}.self_attn.{p}_proj" for n in range(28) for p in "qv"]
+    settings = {"r": 16, "target_modules": targets, "base_model_name_or_path": "../seven"}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    data = read(plan("--json", "--set", f"model.name={folder}"))
+    assert data["model"]["layers"] == 28
+    assert data["setup"]["adapter"]["trained"] == 28 * 16 * (2 * 3584 + 3584 + 512)
+
+
+def test_dora_adds_a_magnitude_and_whole_modules_are_trained_beside():
+    model = architecture.read(SEVEN_B, "here")
+
+    def trained(**more):
+        adapter = {"rank": 16, "targets": ["q_proj"], **more}
+        return adapter_of(recipe_with(model={"name": "m", "adapter": adapter}), model).trained
+
+    assert trained(dora=True) - trained() == 28 * 3584
+    assert trained(modules_to_save=["lm_head"]) - trained() == model.head
+
+
+def test_edited_positions_bound_the_prompts(plan):
+    short = read(plan("--json", "--set", "model.edits.max_position_embeddings=4352"))
+    assert short["setup"]["length"] == 4352
 
 
 def test_eager_attention_grows_with_the_square_of_the_length():
@@ -300,8 +327,8 @@ def test_more_ranks_than_one_machine_can_have(plan):
 
 def test_four_bits_shrink_the_frozen_weights():
     model = architecture.read(SEVEN_B, "here")
-    args = {"lora": {"r": 16, "target_modules": "all-linear", "load_in_4bit": True}}
-    adapter = adapter_of(recipe_with(model={"name": "m", "args": args}), model)
+    settings = {"rank": 16, "quantize": "4bit"}
+    adapter = adapter_of(recipe_with(model={"name": "m", "adapter": settings}), model)
     made = replace(setup_for(model, trainer={"name": "sft", "args": {"bf16": True}}))
     held = state(model, replace(made, adapter=adapter))
     plain = 2 * (model.embedding + model.head)
@@ -384,3 +411,29 @@ def test_a_change_keeps_the_lines_of_the_recipe(tmp_path):
     loaded = changed(recipe_file.load(str(path)), {"batch.micro_batch": 2})
     assert loaded.batch.micro_batch == 2
     assert "grpo.yaml:" in loaded.where("batch")
+
+
+def test_a_pipeline_is_planned_stage_by_stage(r1, tmp_path):
+    (tmp_path / "seven").mkdir()
+    (tmp_path / "seven" / "config.json").write_text(json.dumps(SEVEN_B))
+    (tmp_path / "r1.yaml").write_text(
+        f"""stages:
+- recipe: r1-7b/sft
+  set: {{model.name: {tmp_path}/seven, model.adapter: {{rank: 16}}, launch.accelerator: ddp}}
+- {{recipe: r1-7b/math}}
+"""
+    )
+    words = ("plan", "--recipe", "r1.yaml", "--gpus", 8, "--gpu-memory", 80)
+    answer = r1(*words, "--json")
+    data = json.loads(answer.stdout)
+    assert [stage["model"]["layers"] for stage in data["stages"]] == [28, 28]
+    assert all(stage["setup"]["adapter"]["rank"] == 16 for stage in data["stages"]), (
+        "the second stage trains the first one's adapter on"
+    )
+    peaks = [stage["peak_bytes"] for stage in data["stages"]]
+    assert data["largest"] == peaks.index(max(peaks))
+    shown = r1(*words)
+    assert f"stage {data['largest'] + 1}, the largest:" in shown.stdout
+    assert (
+        shown.exit_code == answer.exit_code == (0 if all(s["fits"] for s in data["stages"]) else 1)
+    )

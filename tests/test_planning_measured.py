@@ -31,6 +31,7 @@ def benchmark():
         "sft accumulated",
         "sft bfloat16",
         "sft lora",
+        "sft dora",
         "logits",
         "grpo",
     ],

@@ -186,22 +186,40 @@ def test_a_revision_of_its_own(r1, hub, run):
     assert "model.safetensors" not in repo.find("main").files
 
 
-def test_an_adapter(r1, hub, run, tmp_path):
-    answer = r1("push", "runs/tiny", "--repo", "ada/tiny", "--adapter")
-    assert answer.exit_code == 2 and "holds no adapter" in answer.stderr
-    folder = run.directory / "adapter"
-    folder.mkdir()
-    base = {"base_model_name_or_path": str(run.model)}
-    (folder / "adapter_config.json").write_text(json.dumps(base))
-    (folder / "adapter_model.safetensors").write_bytes(b"a" * 5000)
-    (folder / "tokenizer.json").write_text("{}")
-    answer = r1("push", "runs/tiny", "--repo", "ada/tiny", "--adapter", "--json")
+@pytest.fixture
+def adapter(run, tmp_path, monkeypatch):
+    """The run with an adapter as its policy, on a base in the user's home."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    base = tmp_path / "home" / "base"
+    base.mkdir(parents=True)
+    (run.model / "model.safetensors").unlink()
+    (run.model / "config.json").unlink()
+    settings = {"base_model_name_or_path": str(base), "peft_type": "LORA", "r": 4}
+    (run.model / "adapter_config.json").write_text(json.dumps(settings))
+    (run.model / "adapter_model.safetensors").write_bytes(b"a" * 5000)
+    (run.model / "tokenizer.json").write_text("{}")
+    return settings
+
+
+def test_an_adapter(r1, hub, run, adapter):
+    answer = r1("push", "runs/tiny", "--repo", "ada/tiny", "--json")
     assert rows(answer).keys() == {"adapter"}
     assert "the adapter's base is the folder" in answer.stderr
+    assert "r1 model merge runs/tiny --out DIR" in answer.stderr
     files = hub.repo("ada/tiny").find("main").files.keys()
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= files
-    assert "model.safetensors" not in files
     assert b"library_name: peft" in hub.read("ada/tiny", "README.md")
+    pushed = json.loads(hub.read("ada/tiny", "adapter_config.json"))
+    assert pushed == {**adapter, "base_model_name_or_path": "~/base"}
+
+
+def test_an_adapter_on_an_edited_base_says_what_others_miss(r1, hub, run, adapter):
+    settings = {**adapter, "base_model_name_or_path": "Qwen/Qwen2.5-Math-7B"}
+    (run.model / "adapter_config.json").write_text(json.dumps(settings))
+    assert "edited" not in r1("push", "runs/tiny", "--repo", "ada/tiny").stderr
+    (run.model / "config.json").write_text('{"model_type": "qwen2"}')
+    answer = r1("push", "runs/tiny", "--repo", "ada/tiny")
+    assert "others load the base as it was" in answer.stderr
 
 
 def test_rollouts_are_a_dataset_that_datasets_reads(r1, hub, run, tmp_path):

@@ -85,7 +85,7 @@ OPEN_R1 = {
     "distill-1.5b-grpo": ("DeepSeek-R1-Distill-Qwen-1.5B", 1e-6, 512, 2048, 16, [1, 1, 1]),
     "qwen-1.5b-grpo": ("Qwen2.5-1.5B-Instruct", 1e-6, 512, 1024, 16, [1, 1, 1]),
     "qwen-1.5b-code": ("Qwen2.5-1.5B-Instruct", 5e-6, 448, 2048, 14, [1, 0.1]),
-    "openr1-distill-7b": ("Qwen2.5-Math-7B-RoPE-300k", 4e-5, 128, 32768, 1, []),
+    "openr1-distill-7b": ("Qwen2.5-Math-7B", 4e-5, 128, 32768, 1, []),
     "olympiccoder-7b": ("Qwen2.5-Coder-7B-Instruct", 1e-5, 128, 32768, 1, []),
     "olympiccoder-32b": ("Qwen2.5-Coder-32B-Instruct", 4e-5, 128, 22528, 1, []),
 }
@@ -102,6 +102,12 @@ def test_a_recipe_of_open_r1_keeps_its_hyper_parameters(name):
     assert batch.prompts_per_step * group == completions
     assert args.get("max_completion_length", args.get("max_length")) == longest
     assert [term.weight for term in recipe.rewards] == weights
+
+
+def test_the_distilled_qwen_is_edited_so_that_its_traces_fit():
+    recipe = recipes.load("open-r1/openr1-distill-7b")
+    assert recipe.model.edits.rope_theta == 300_000
+    assert recipe.model.edits.max_position_embeddings == recipe.trainer.args["max_length"]
 
 
 def test_what_the_issue_asks_for_is_there():

@@ -1,4 +1,4 @@
-"""The policy: model and tokenizer from a directory or the hub, and the final save."""
+"""The policy: model and tokenizer as the recipe's `model` says, and the final save."""
 
 from __future__ import annotations
 
@@ -7,44 +7,49 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from r1_trl import sharding
-from r1cli import Recipe, UsageError, disk_errors, ensure_model
+from r1_trl import adapter, attention, edits, sharding
+from r1cli import Recipe, Run, disk_errors, load_config, load_model, load_tokenizer, model_card
 
 log = logging.getLogger("r1cli.policy")
 
 
-def load_tokenizer(recipe: Recipe) -> Any:
+def tokenizer_of(recipe: Recipe) -> Any:
     """The tokenizer, padded on the left, with the recipe's chat template where it gives one."""
-    from transformers import AutoTokenizer
-
-    tokenizer = _load(AutoTokenizer, recipe, padding_side="left")
-    if recipe.model.chat_template:
-        tokenizer.chat_template = _template(recipe.model.chat_template)
+    model = recipe.model
+    tokenizer = load_tokenizer(model.name, model.revision, where=recipe.where("model", "name"))
+    if model.chat_template:
+        tokenizer.chat_template = _template(model.chat_template)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_model(recipe: Recipe) -> Any:
-    """The causal language model in the recipe's dtype; `auto` is float32 without a GPU."""
-    import torch
-    from transformers import AutoModelForCausalLM
+def model_of(recipe: Recipe) -> Any:
+    """The causal language model in the recipe's dtype; `auto` is float32 without a GPU.
 
+    Where the recipe's model is an adapter already, it comes as peft's model, to be trained on.
+    """
+    import torch
+
+    name, revision, where = recipe.model.name, recipe.model.revision, recipe.where("model", "name")
+    adapter.check(recipe)
     dtype = recipe.model.dtype
     if dtype == "auto" and not torch.cuda.is_available():
         dtype = "float32"
-    return _load(AutoModelForCausalLM, recipe, dtype=dtype)
-
-
-def _load(loader: Any, recipe: Recipe, **options: Any) -> Any:
-    name, revision = recipe.model.name, recipe.model.revision
-    where = recipe.where("model", "name")
-    ensure_model(name, revision, where)
-    try:
-        return loader.from_pretrained(name, revision=revision, **options)
-    except (OSError, ValueError) as error:
-        line = " ".join(str(error).split())[:300]
-        raise UsageError(f"model {name!r} at {where} could not be loaded: {line}") from error
+    config = load_config(name, revision, where=where)
+    edits.apply(config, recipe)
+    model = load_model(
+        name,
+        revision,
+        where=where,
+        config=config,
+        trainable=True,
+        dtype=dtype,
+        **attention.options(recipe),
+        **adapter.quantization(recipe, dtype),
+    )
+    adapter.settle(model, recipe)
+    return model
 
 
 def _template(text: str) -> str:
@@ -58,8 +63,9 @@ def context_length(model: Any) -> int | None:
     return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
-def save(trainer: Any, tokenizer: Any, directory: Path, card: str) -> None:
-    """The final policy with its tokenizer and card: written beside, then renamed."""
+def save(trainer: Any, tokenizer: Any, run: Run) -> None:
+    """The final policy, or its adapter, with tokenizer and card: written beside, then renamed."""
+    directory = run.model
     beside = directory.with_name(f".{directory.name}.partial")
     with disk_errors(directory):
         if trainer.accelerator.is_main_process and beside.exists():
@@ -72,7 +78,10 @@ def save(trainer: Any, tokenizer: Any, directory: Path, card: str) -> None:
         sharding.release()
         if not trainer.accelerator.is_main_process:
             return
+        if edits.kept(run.recipe):  # an adapter's base has them nowhere else
+            model.config.save_pretrained(str(beside))
         tokenizer.save_pretrained(str(beside))
+        card = model_card(run, adapter=adapter.is_adapter(model))
         (beside / "README.md").write_text(card, encoding="utf-8")
         if directory.exists():
             shutil.rmtree(directory)

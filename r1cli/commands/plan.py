@@ -17,7 +17,7 @@ GIB = 2**30
 
 def plan(
     recipe: str = typer.Option(
-        ..., help="A recipe file or a shipped name.", autocompletion=complete_recipe
+        ..., help="A recipe or pipeline, a file or shipped.", autocompletion=complete_recipe
     ),
     set_: list[str] = typer.Option(
         [], "--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."
@@ -37,27 +37,68 @@ def plan(
 ) -> None:
     """Memory, batch and nodes of a recipe, and which knob to turn; exit code 1 if it will not fit.
 
-    Reads the model's config.json only.
+    Reads the model's config.json only. Of a pipeline every stage is planned, the largest shown.
     """
+    from functools import partial
+
     from r1cli import recipe_file as recipes
     from r1cli import ui
     from r1cli.planning.plan import make_plan
+    from r1cli.planning.stages import stages_to_plan
 
     shorthands = {"launch.name": on, "launch.args.nodes": nodes}
-    set_ = [*set_, *(f"{key}={value}" for key, value in shorthands.items() if value)]
-    made = make_plan(
-        recipes.load(recipe, set_),
-        installed_plugins(),
+    shorthands = {key: value for key, value in shorthands.items() if value}
+    plan_one = partial(
+        make_plan,
+        plugins=installed_plugins(),
         gpus=gpus,
         gpu_memory=gpu_memory,
         prompt_tokens=prompt_tokens,
     )
-    if json:
-        ui.show_json(made.as_data())
+    path = recipes.find(recipe)
+    if recipes.is_pipeline(path):
+        pipeline = recipes.load_pipeline(str(path), set_)
+        made = [plan_one(stage) for stage in stages_to_plan(pipeline, path, shorthands)]
+        if json:
+            largest = made.index(_largest(made))
+            ui.show_json({"stages": [one.as_data() for one in made], "largest": largest})
+        else:
+            _show_stages(made)
     else:
-        _show(made)
-    if not made.fits:
+        set_ = [*set_, *(f"{key}={value}" for key, value in shorthands.items())]
+        made = [plan_one(recipes.load(str(path), set_))]
+        if json:
+            ui.show_json(made[0].as_data())
+        else:
+            _show(made[0])
+    if not all(one.fits for one in made):
         raise typer.Exit(1)
+
+
+def _largest(plans: list[Plan]) -> Plan:
+    """The stage that asks most of its device."""
+    return max(plans, key=lambda plan: (not plan.fits, plan.memory.peak / plan.machine.memory))
+
+
+def _show_stages(plans: list[Plan]) -> None:
+    from r1cli import ui
+
+    rows = [
+        {
+            "stage": number,
+            "recipe": plan.recipe.name,
+            "peak GiB": f"{plan.memory.peak / GIB:.1f}",
+            "of": f"{plan.machine.memory / GIB:.1f}",
+            "fullest moment": plan.memory.worst.name,
+            "fits": "yes" if plan.fits else "no",
+        }
+        for number, plan in enumerate(plans, 1)
+    ]
+    ui.table(rows, list(rows[0]))
+    largest = _largest(plans)
+    ui.show(f"stage {plans.index(largest) + 1}, the largest:")
+    ui.show("")
+    _show(largest)
 
 
 def _show(plan: Plan) -> None:

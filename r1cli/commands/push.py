@@ -21,7 +21,6 @@ def push(
     ),
     revision: str = typer.Option("main", help="The branch for the model."),
     checkpoints: bool = typer.Option(False, help="Also each checkpoint, on a branch step-N."),
-    adapter: bool = typer.Option(False, help="The adapter alone instead of the model."),
     rollouts: bool = typer.Option(False, help="Also the rollouts, as dataset REPO-rollouts."),
     eval: bool = typer.Option(False, help="Also every benchmark sample, under eval/."),
     dry_run: bool = typer.Option(False, help="Say what would be pushed, without a network."),
@@ -48,7 +47,6 @@ def push(
         private=private,
         revision=revision,
         checkpoints=checkpoints,
-        adapter=adapter,
         rollouts=rollouts,
         eval=eval,
     )

@@ -13,17 +13,16 @@ from r1cli.migration import keys
 from r1cli.migration.batch import migrate_batch
 from r1cli.migration.data import migrate_data
 from r1cli.migration.draft import Draft, listed
+from r1cli.migration.model import migrate_model
 from r1cli.migration.rewards import KNOBS, migrate_rewards
 from r1cli.plugins import Plugins
-from r1cli.recipe import Model, Recipe
+from r1cli.recipe import Recipe
 from r1cli.recipe_file import Name
 from r1cli.source import Source
 
 GRPO_ONLY = {"reward_funcs", "reward_weights", "max_prompt_length", "dataset_prompt_column"}
 
 FAR = 10**9  # what was added stands after the notes on lines
-
-PEFT = ("use_peft", "lora_", "use_rslora", "use_dora", "load_in_", "bnb_", "use_bnb_")
 
 
 def migrate(
@@ -47,7 +46,7 @@ def migrate(
             draft.drop(key, "it is empty")
 
     draft.put("trainer.name", trainer)
-    _model(draft)
+    migrate_model(draft)
     columns = migrate_rewards(draft, plugins) if trainer == "grpo" else []
     migrate_data(draft, columns)
     _benchmarks(draft, plugins)
@@ -75,28 +74,6 @@ def _fields(config: str) -> dict[str, Any]:
     import trl
 
     return {field.name: field.default for field in dataclasses.fields(getattr(trl, config))}
-
-
-def _model(draft: Draft) -> None:
-    """What is no plain move: attention, adapters, and arguments of `from_pretrained`."""
-    if "model_name_or_path" not in draft:
-        raise UsageError(f"{draft.source.name} names no model: model_name_or_path is missing")
-    init = draft.take("model_init_kwargs")
-    if init is not None:
-        draft.note("removed", "model_init_kwargs", "", "a model has its own section")
-        for name, value in init.items() if isinstance(init, dict) else ():
-            if name in ("torch_dtype", "dtype"):
-                draft.put("model.dtype", value)
-                draft.note("renamed", f"model_init_kwargs.{name}", "model.dtype", "")
-            else:
-                draft.note("removed", f"model_init_kwargs.{name}", "", "r1 passes nothing else on")
-    if "attn_implementation" in draft:
-        if "attention" in Model.model_fields:
-            draft.move("attn_implementation", "model.attention", "a model has its own section")
-        else:
-            draft.drop("attn_implementation", "transformers chooses; sdpa where it can")
-    for key in [key for key in draft.left if str(key).startswith(PEFT)]:
-        draft.drop(key, "adapters are not part of a recipe yet")
 
 
 def _benchmarks(draft: Draft, plugins: Plugins) -> None:

@@ -25,7 +25,13 @@ DIRECT_TILES = 4.0
 
 def layer(model: Architecture, setup: Setup) -> float:
     """Saved by one decoder layer for one micro-batch."""
-    return setup.tokens * (_attention(model, setup) + _mlp(model, setup) + _norms(model, setup))
+    block = _attention(model, setup) + _mlp(model, setup) + _norms(model, setup)
+    return setup.tokens * (block + _dora(setup))
+
+
+def _dora(setup: Setup) -> float:
+    """A magnitude's gradient needs what it scales: the frozen layer's output and the adapter's."""
+    return 2 * setup.compute * setup.adapter.magnitudes if setup.adapter else 0.0
 
 
 def working(model: Architecture, setup: Setup) -> float:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from r1cli.adapters import stored_adapter
 from r1cli.errors import UsageError
 from r1cli.planning.architecture import Architecture
 from r1cli.recipe import Recipe
-
-PLACES = ("adapter", "lora", "peft")
-"""Names under which an adapter's settings may stand, at the top, under model or under trainer."""
 
 NF4 = 0.516
 """Bytes of a weight in bitsandbytes' 4-bit format: 4 bits, and block scales quantised twice
@@ -26,31 +23,37 @@ class Adapter:
     trained: int
     targets: tuple[str, ...] = ("q_proj", "v_proj")
     bits: int | None = None  # of the frozen linear layers, where they are quantised
+    magnitudes: int = 0  # of one layer's outputs under DoRA
 
 
 def adapter_of(recipe: Recipe, model: Architecture) -> Adapter | None:
-    """The adapter a recipe trains, or None where it trains every weight."""
-    given = _settings(recipe)
-    if not given:
+    """The adapter a recipe trains, new or on disk; None where it trains every weight."""
+    wanted = recipe.model.adapter
+    stored = stored_adapter(recipe.model.name, recipe.model.revision)
+    if stored:
+        rank, dora = int(stored.settings["r"]), bool(stored.settings.get("use_dora"))
+        named: str | Iterable[str] = stored.settings["target_modules"]
+        whole = stored.settings.get("modules_to_save") or []
+    elif wanted:
+        rank, dora, named, whole = wanted.rank, wanted.dora, wanted.targets, wanted.modules_to_save
+    else:
         return None
-    rank = next((given[k] for k in ("r", "rank", "lora_r") if k in given), 8)
     shapes = linear_layers(model)
-    targets = given.get("target_modules") or given.get("targets") or ["q_proj", "v_proj"]
-    if targets in ("all-linear", ["all-linear"]):
-        targets = list(shapes)
+    # peft keeps `all-linear` as whole paths, one for every layer.
+    targets = list(shapes) if named == "all-linear" else [n.rpartition(".")[2] for n in named]
+    targets = list(dict.fromkeys(targets))
     unknown = [name for name in targets if name not in shapes]
     if unknown:
         raise UsageError(
-            f"the adapter's target {unknown[0]!r} is no linear layer of {model.model_type}; "
-            f"known: {', '.join(shapes)}, or all-linear"
+            f"{recipe.where('model', 'adapter', 'targets')}: {unknown[0]!r} is no linear layer of "
+            f"{model.model_type}; known: {', '.join(shapes)}, or all-linear"
         )
-    per_layer = sum(rank * sum(shapes[name]) for name in targets)
-    bits = next((given[k] for k in ("bits", "quantize", "quantise") if given.get(k)), None)
-    if given.get("load_in_4bit") or given.get("quantization") or bits is True:
-        bits = 4
-    if given.get("load_in_8bit"):
-        bits = 8
-    return Adapter(rank, model.layers * per_layer, tuple(targets), int(bits) if bits else None)
+    magnitudes = sum(shapes[name][1] for name in targets) if dora else 0
+    each = rank * sum(sum(shapes[name]) for name in targets) + magnitudes
+    ends = {"embed_tokens": model.embedding, "lm_head": model.head or model.embedding}
+    trained = model.layers * each + sum(ends.get(name, 0) for name in whole)
+    bits = {"4bit": 4, "8bit": 8, None: None}[wanted.quantize if wanted else None]
+    return Adapter(rank, trained, tuple(targets), bits, magnitudes)
 
 
 def frozen_bytes(adapter: Adapter, model: Architecture, each: int) -> float:
@@ -74,13 +77,3 @@ def linear_layers(model: Architecture) -> dict[str, tuple[int, int]]:
         "up_proj": (h, i),
         "down_proj": (i, h),
     }
-
-
-def _settings(recipe: Recipe) -> Mapping[str, Any]:
-    data = recipe.model_dump()
-    for part in (data, data["model"], data["model"]["args"], data["trainer"], data["launch"]):
-        for place in PLACES:
-            value = part.get(place)
-            if isinstance(value, Mapping) and value:
-                return {**value, **(value.get("args") or {})}
-    return {}

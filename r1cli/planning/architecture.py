@@ -161,7 +161,7 @@ class Architecture:
 
 def read(config: Mapping[str, Any], where: str) -> Architecture:
     """The architecture a config.json describes. Raises UsageError naming what is missing."""
-    config = _text_part(config)
+    config = text_part(config)
     kind = config.get("model_type")
     family = FAMILIES.get(str(kind))
     if family is None:
@@ -206,7 +206,7 @@ def read(config: Mapping[str, Any], where: str) -> Architecture:
     )
 
 
-def _text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def text_part(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The decoder of a model that also sees: its `text_config`, with the outer dtype and tying."""
     inner = config.get("text_config")
     if not isinstance(inner, Mapping):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1cli.adapters import stored_adapter
 from r1cli.errors import ProviderError, R1Error, UsageError
 from r1cli.extras import require
 from r1cli.home import cache_folder
@@ -18,14 +19,27 @@ if TYPE_CHECKING:
 
 
 def config_of(recipe: Recipe, plugins: Plugins) -> Mapping[str, Any]:
-    """The config of the recipe's model; weights are neither loaded nor fetched."""
+    """The config of the recipe's model with the recipe's edits; no weights are fetched."""
     name, where = recipe.model.name, recipe.where("model", "name")
     if name in plugins["models"]:
-        return _read(_built(name, where))
+        config = _read(_built(name, where))
+    else:
+        config = model_config(name, recipe.model.revision, where)
+    edits = recipe.model.edits
+    positions = edits.max_position_embeddings if edits else None
+    return {**config, "max_position_embeddings": positions} if positions else config
+
+
+def model_config(name: str, revision: str | None, where: str) -> Mapping[str, Any]:
+    """The config of the model in a directory or on the hub; of an adapter, that of its base."""
+    if adapter := stored_adapter(name, revision):
+        if adapter.edited_config:
+            return _read(adapter.edited_config)
+        name, revision = adapter.base, adapter.base_revision
     if (Path(name) / "config.json").is_file():
         return _read(Path(name) / "config.json")
     try:
-        ensure_model(name, recipe.model.revision, where)
+        ensure_model(name, revision, where)
     except ProviderError as error:
         raise ProviderError(
             f"config.json of {error}, or a folder that holds nothing but the model's config.json: "
@@ -35,7 +49,7 @@ def config_of(recipe: Recipe, plugins: Plugins) -> Mapping[str, Any]:
     from huggingface_hub import hf_hub_download
 
     try:
-        path = hf_hub_download(name, "config.json", revision=recipe.model.revision)
+        path = hf_hub_download(name, "config.json", revision=revision)
     except Exception as error:  # the hub's client raises many kinds
         line = " ".join(str(error).split())[:200]
         raise ProviderError(

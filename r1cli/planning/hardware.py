@@ -37,7 +37,7 @@ def hardware(recipe: Recipe, gpus: int | None, gpu_memory: float | None) -> Hard
                 f"run: {sets}; with one: --gpus 1"
             )
         return _cpu(recipe, gpu_memory)
-    found = _found()
+    found = visible_gpus()
     if gpus is None and not found and not wants and recipe.launch.name == "local":
         return _cpu(recipe, gpu_memory)
     per_node = gpus or number(recipe, "gpus_per_node", len(found), section="launch")
@@ -72,8 +72,19 @@ def _cpu(recipe: Recipe, memory: float | None) -> Hardware:
     return Hardware("cpu", 0, whole / ranks, said)
 
 
-def _found() -> list[float]:
-    """Bytes of each GPU that nvidia-smi shows."""
+def visible_gpus() -> list[float]:
+    """Bytes of each GPU that nvidia-smi shows and CUDA_VISIBLE_DEVICES does not hide."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return _all_gpus()
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    found = _all_gpus() if names else []
+    if all(name.isdecimal() for name in names):
+        return [found[int(name)] for name in names if int(name) < len(found)]
+    return found[: len(names)]  # by UUID, as SLURM may say
+
+
+def _all_gpus() -> list[float]:
     query = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from r1cli.errors import UsageError
 from r1cli.planning import sampling
@@ -31,8 +32,7 @@ def with_ranks(recipe: Recipe, machine: Hardware) -> tuple[Recipe, str]:
     nodes, serving = node_counts(recipe)
     if "processes" in said or machine.device == "cpu":
         return recipe, ""
-    spare = 1 if _serves(recipe) and nodes == 1 else 0
-    ranks = max(1, (nodes - serving) * machine.gpus - spare)
+    ranks = max(1, (nodes - serving) * machine.gpus - spare_gpus(recipe))
     update: dict[str, object] = {"processes": ranks}
     if ranks > 1 and "accelerator" not in said:
         update["accelerator"] = "ddp"
@@ -65,7 +65,7 @@ def layout(
     if machine.device == "cpu":
         return [Place("train", 1, ranks, f"{ranks} process(es)")], setup
     places, parallel, served = [], 0, setup.sampler
-    if served and served.kind == "server":
+    if served and served.kind == "server" and not _elsewhere(recipe):
         parallel = max(served.tensor_parallel, _server_parallel(model, setup, machine))
         setup = replace(setup, sampler=replace(served, tensor_parallel=parallel))
     on_one = bool(parallel) and not serving  # the server shares the machine with the trainer
@@ -98,9 +98,27 @@ def layout(
     return places, setup
 
 
-def _serves(recipe: Recipe) -> bool:
+def samples_by_vllm(recipe: Recipe) -> bool:
+    return bool(recipe.trainer.args.get("use_vllm"))
+
+
+def serves(recipe: Recipe) -> bool:
+    """Whether vLLM samples in a server of its own."""
+    return samples_by_vllm(recipe) and recipe.trainer.args.get("vllm_mode") == "server"
+
+
+def spare_gpus(recipe: Recipe) -> int:
+    """GPUs of the training machine that are left to a server, before its size is known."""
+    alone = number(recipe, "nodes", 1, section="launch") == 1
+    return 1 if serves(recipe) and alone and not _elsewhere(recipe) else 0
+
+
+def _elsewhere(recipe: Recipe) -> bool:
+    """Whether the server's address is that of another machine."""
     args = recipe.trainer.args
-    return bool(args.get("use_vllm")) and args.get("vllm_mode") == "server"
+    said = str(args.get("vllm_server_base_url") or args.get("vllm_server_host") or "")
+    host = urlsplit(said if "//" in said else f"//{said}").hostname or ""
+    return bool(host) and host[:4] not in ("127.", "0.0.") and host not in ("localhost", "::1")
 
 
 def _server_parallel(model: Architecture, setup: Setup, machine: Hardware) -> int:

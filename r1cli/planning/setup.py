@@ -144,7 +144,7 @@ def trainer_of(recipe: Recipe) -> str:
 
 
 def _attention(recipe: Recipe, given: Mapping[str, Any]) -> str:
-    said = getattr(recipe.model, "attention", None) or given.get("attn_implementation")
+    said = recipe.model.attention or given.get("attn_implementation")
     return str(said or "sdpa")
 
 

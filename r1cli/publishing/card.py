@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli import source
+from r1cli.adapters import StoredAdapter, stored_adapter
 from r1cli.recipe import Recipe
 from r1cli.recipe_file import validate
 from r1cli.run import RESOLVED, Run
@@ -48,9 +49,10 @@ def model_card(run: Run, *, step: int | None = None, adapter: bool = False) -> s
         )
         for score in scores
     ]
-    base = base_model(recipe)
+    base, revision = base_model(recipe)
     data = ModelCardData(
         base_model=base if is_hub_id(base) else None,
+        base_model_relation="adapter" if adapter and is_hub_id(base) else None,
         datasets=hub_datasets(recipe) or None,
         library_name="peft" if adapter else "transformers",
         pipeline_tag="text-generation",
@@ -61,10 +63,31 @@ def model_card(run: Run, *, step: int | None = None, adapter: bool = False) -> s
     if not results:
         data.model_name = None
     at = "" if step is None else f" This is the checkpoint at step {step}."
-    intro = f"Trained with `r1 train {recipe.trainer.name}` from {_base(base)}.{at}"
+    kind = f" {_kind(recipe)}." if adapter else ""
+    start = _base(base, revision)
+    intro = f"Trained with `r1 train {recipe.trainer.name}` from {start}.{kind}{at}"
     return clean(
         f"---\n{data.to_yaml()}\n---\n\n# {name}\n\n{intro}\n\n{_scores(scores)}{_made(run)}"
     )
+
+
+def merged_card(adapter: StoredAdapter) -> str:
+    """README.md of an adapter merged into its base; what its own card told stands below."""
+    from huggingface_hub import ModelCard, ModelCardData
+
+    path = adapter.path.parent / "README.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    told = ModelCard(text, ignore_metadata_errors=True).text.strip()
+    data = ModelCardData(
+        base_model=adapter.base if is_hub_id(adapter.base) else None,
+        base_model_relation="finetune" if is_hub_id(adapter.base) else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["r1"],
+    )
+    base = _base(adapter.base, adapter.base_revision)
+    intro = f"An adapter merged into {base}: a plain model." + (" Its own card:" if told else "")
+    return clean(f"---\n{data.to_yaml()}\n---\n\n{intro}\n\n{told}\n")
 
 
 def rollouts_card(run: Run, repo: str) -> str:
@@ -81,12 +104,18 @@ def rollouts_card(run: Run, repo: str) -> str:
     )
 
 
-def base_model(recipe: Recipe) -> str:
-    """The model that the run's chain of stages began with: a stage starts from a run's folder."""
-    before = Path(recipe.model.name).parent / RESOLVED
-    if Path(recipe.model.name).is_dir() and before.is_file():
+def base_model(recipe: Recipe) -> tuple[str, str | None]:
+    """The model, and its revision, that the run's chain of stages began with.
+
+    A stage starts from a run's folder; an adapter that no run left stands for its base.
+    """
+    name, revision = recipe.model.name, recipe.model.revision
+    before = Path(name).parent / RESOLVED
+    if Path(name).is_dir() and before.is_file():
         return base_model(validate(Recipe, source.read(before)))
-    return recipe.model.name
+    if adapter := stored_adapter(name, revision):
+        return adapter.base, adapter.base_revision
+    return name, revision
 
 
 def is_hub_id(name: str) -> bool:
@@ -107,8 +136,21 @@ def clean(text: str) -> str:
     return text if home == "/" else re.sub(rf"{re.escape(home)}(?=[/\s\"'`]|$)", "~", text)
 
 
-def _base(name: str) -> str:
-    return f"[{name}](/{name})" if is_hub_id(name) else f"`{Path(name).name}`"
+def _base(name: str, revision: str | None) -> str:
+    if not is_hub_id(name):
+        return f"`{Path(name).name}`"
+    return f"[{name}](/{name})" + (f" at revision `{revision}`" if revision else "")
+
+
+def _kind(recipe: Recipe) -> str:
+    """What an adapter is and what it needs, in a sentence."""
+    loading = "An adapter: load it with peft on its base"
+    edited = ", whose config it brings edited (config.json)" if recipe.model.edits else ""
+    made = recipe.model.adapter
+    if made is None:
+        return f"{loading}{edited}"
+    kind = "DoRA" if made.dora else "LoRA"
+    return f"{loading}{edited}; {kind} of rank {made.rank}, alpha {made.alpha}"
 
 
 def _interval(score: dict[str, Any]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from r1cli.adapters import ADAPTER_CONFIG, StoredAdapter, stored_adapter
 from r1cli.errors import UsageError
 from r1cli.publishing.card import clean, model_card, rollouts_card
 from r1cli.run import RESOLVED, Run
@@ -19,9 +19,6 @@ LOADED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py", "pyt
 """What loading a model reads. Optimizer and generator states are for resuming here, and
 training_args.bin is a pickle with this machine's paths in it."""
 
-ADAPTER = "adapter_config.json"
-TEXT = ("tokenizer*", "special_tokens*", "added_tokens*", "vocab*", "merges*", "*.jinja", "*.model")
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -31,7 +28,6 @@ class Wanted:
     private: bool = True
     revision: str = "main"
     checkpoints: bool = False
-    adapter: bool = False
     rollouts: bool = False
     eval: bool = False
 
@@ -40,7 +36,7 @@ class Wanted:
         words = ["r1", "push", str(run.directory), "--repo", self.repo]
         words += [] if self.private else ["--public"]
         words += ["--revision", self.revision] if self.revision != "main" else []
-        extras = ("checkpoints", "adapter", "rollouts", "eval")
+        extras = ("checkpoints", "rollouts", "eval")
         return shlex.join([*words, *(f"--{name}" for name in extras if getattr(self, name))])
 
 
@@ -90,40 +86,39 @@ def pieces(run: Run, wanted: Wanted) -> list[Piece]:
 
 
 def _policy(run: Run, wanted: Wanted) -> Piece:
-    folder = _adapter_folder(run) if wanted.adapter else run.model
-    if not folder.is_dir():
+    """What the run trained: a model, or an adapter."""
+    if not run.model.is_dir():
         status = run.state.get("status", "not started")
         raise UsageError(f"{run.directory} has no final model yet, its status is: {status}")
-    patterns = ("adapter_*", *TEXT) if wanted.adapter else LOADED
-    files = _files(folder, patterns)
-    adapter = ADAPTER in files
+    files = _model_files(run.model)
+    adapter = stored_adapter(str(run.model))
     if adapter:
-        _say_local_base(folder / ADAPTER)
-    files["README.md"] = model_card(run, adapter=adapter).encode()
+        _say_what_it_needs(run, adapter)
+    files["README.md"] = model_card(run, adapter=adapter is not None).encode()
     files[RESOLVED] = clean((run.directory / RESOLVED).read_text(encoding="utf-8")).encode()
     if wanted.eval:
         samples = sorted((run.directory / "eval").glob("*.jsonl"))
         if not samples:
             raise UsageError(f"{run.directory} holds no evaluation; see: r1 eval --list")
         files |= {f"eval/{path.name}": path for path in samples}
-    name = "adapter" if wanted.adapter else "model"
+    name = "adapter" if adapter else "model"
     return Piece(name, "model", wanted.repo, wanted.revision, files)
 
 
-def _adapter_folder(run: Run) -> Path:
-    for folder in (run.directory / "adapter", run.model):
-        if (folder / ADAPTER).is_file():
-            return folder
-    raise UsageError(f"{run.directory} holds no adapter; leave out --adapter to push its model")
-
-
-def _say_local_base(config: Path) -> None:
-    base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    if base and Path(base).is_dir():
+def _say_what_it_needs(run: Run, adapter: StoredAdapter) -> None:
+    """An adapter is of use to others only where they have its base."""
+    merge = f"r1 model merge {run.directory} --out DIR"
+    if Path(adapter.base).is_dir():
         log.warning(
             "the adapter's base is the folder %s of this machine: push that model too, or merge "
-            "the adapter into it, for others to use it",
-            base,
+            "the adapter into it, for others to use it: %s",
+            *(adapter.base, merge),
+        )
+    elif adapter.edited_config:
+        log.warning(
+            "the adapter's base was edited (model.edits): r1 reads that from its config.json, "
+            "others load the base as it was; a merged model has it in itself: %s",
+            merge,
         )
 
 
@@ -138,11 +133,11 @@ def _checkpoints(run: Run, wanted: Wanted) -> list[Piece]:
         raise UsageError(f"{run.checkpoints} holds no checkpoint")
     found = []
     for step, folder in sorted(steps.items()):
-        files = _files(folder, LOADED)
-        if not {"config.json", ADAPTER} & files.keys():
+        files = _model_files(folder)
+        if not {"config.json", ADAPTER_CONFIG} & files.keys():
             log.warning("left out %s: it is not in a form that transformers loads", folder)
             continue
-        card = model_card(run, step=step, adapter=ADAPTER in files)
+        card = model_card(run, step=step, adapter=ADAPTER_CONFIG in files)
         files["README.md"] = card.encode()
         found.append(Piece(f"step-{step}", "model", wanted.repo, f"step-{step}", files))
     return found
@@ -158,6 +153,12 @@ def _rollouts(run: Run, wanted: Wanted) -> Piece:
     return Piece("rollouts", "dataset", f"{wanted.repo}-rollouts", "main", files)
 
 
-def _files(folder: Path, patterns: tuple[str, ...]) -> dict[str, Path | bytes]:
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    return {path.name: path for path in sorted(found) if not path.name.startswith(".")}
+def _model_files(folder: Path) -> dict[str, Path | bytes]:
+    found = {path for pattern in LOADED for path in folder.glob(pattern) if path.is_file()}
+    files: dict[str, Path | bytes] = {
+        path.name: path for path in sorted(found) if not path.name.startswith(".")
+    }
+    if ADAPTER_CONFIG in files:  # it names its base, which may lie in the user's home
+        text = (folder / ADAPTER_CONFIG).read_text(encoding="utf-8")
+        files[ADAPTER_CONFIG] = clean(text).encode()
+    return files

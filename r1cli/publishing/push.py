@@ -7,7 +7,6 @@ is not sent twice; of a file that was cut off midway `hf_xet` sends what it had 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from r1cli.errors import ProviderError, R1Error, UsageError
+from r1cli.hub import endpoint, unreachable
 from r1cli.publishing.hub_errors import hub_errors
 from r1cli.publishing.pending import Ledger
 from r1cli.publishing.pieces import Piece, Wanted, pieces
@@ -60,6 +60,16 @@ def push(run: Run, wanted: Wanted) -> list[Row]:
     return rows
 
 
+def push_piece(piece: Piece, *, private: bool) -> Row:
+    """Push a piece that belongs to no run and say where it is."""
+    with hub_errors(piece.repo):
+        api = _api()
+        if "/" not in piece.repo:
+            piece = replace(piece, repo=f"{api.whoami()['name']}/{piece.repo}")
+        _make(api, piece.kind, piece.repo, private)
+        return row(piece, "pushed", _commit(api, piece))
+
+
 def row(piece: Piece, state: str, commit: str | None = None) -> Row:
     """A piece as the command line lists it."""
     place = f"{'datasets/' if piece.kind == 'dataset' else ''}{piece.repo}@{piece.revision}"
@@ -90,11 +100,7 @@ def _api() -> Any:
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.utils import disable_progress_bars
 
-    from r1cli.hub import _problem
-
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    # Asked anew: what was found out when training began may be hours old.
-    if problem := _problem.__wrapped__(endpoint):
+    if problem := unreachable(anew=True):
         raise ProviderError(problem)
     if not get_token():
         raise UsageError(
@@ -102,7 +108,7 @@ def _api() -> Any:
         )
     if not sys.stderr.isatty():
         disable_progress_bars()
-    return HfApi(endpoint=endpoint)
+    return HfApi(endpoint=endpoint())
 
 
 def _make(api: Any, kind: str, repo: str, private: bool) -> None:

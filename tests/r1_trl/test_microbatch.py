@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 trl = pytest.importorskip("trl")
+peft = pytest.importorskip("peft")
 
 from datasets import Dataset  # noqa: E402
 
@@ -38,7 +39,7 @@ def make(tmp_path):
     folder = tmp_path / "model"
     model.save_pretrained(folder)
 
-    def make(trainer_class=trl.GRPOTrainer, **settings):
+    def make(trainer_class=trl.GRPOTrainer, *, peft_config=None, **settings):
         base = {
             "output_dir": str(tmp_path),
             "per_device_train_batch_size": 8,
@@ -61,6 +62,7 @@ def make(tmp_path):
             args=trl.GRPOConfig(**(base | settings)),
             train_dataset=Dataset.from_dict(ROWS),
             processing_class=TOKENIZER,
+            peft_config=peft_config,
         )
 
     return make
@@ -100,7 +102,8 @@ def gradients(trainer, batches):
     losses = [trainer.compute_loss(trainer.model, batch) for batch in batches]
     for loss in losses:
         loss.backward()
-    grads = {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
+    trained = ((n, p) for n, p in trainer.model.named_parameters() if p.requires_grad)
+    grads = {name: p.grad.clone() for name, p in trained}
     return float(sum(loss.detach() for loss in losses)), grads
 
 
@@ -161,6 +164,24 @@ def test_gradients_are_those_of_trl_with_other_terms(make, loss_type, settings):
     lean = assert_same_gradient(make, batch, loss_type=loss_type, **settings)
     all_kept = sum(len(part["advantages"]) for part in lean) == 32
     assert all_kept == bool({"beta", "entropy_coef", "top_entropy_quantile"} & set(settings))
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"beta": 0.05}, {"gradient_checkpointing": True}], ids=str
+)
+def test_gradients_of_an_adapter_are_those_of_trl(make, kind, settings):
+    adapter = peft.LoraConfig(
+        r=4,
+        target_modules="all-linear",
+        use_dora=kind == "dora",
+        init_lora_weights=False,  # else B is zero, and so is the gradient of A
+        task_type="CAUSAL_LM",
+    )
+    fast = make(fast_trainer(), peft_config=adapter)
+    assert stock_sampling(fast) is None, "the lean sampler reads an adapter's model"
+    batch = generation(old=True, reference="beta" in settings)
+    assert_same_gradient(make, batch, peft_config=adapter, **settings)
 
 
 def test_nothing_to_learn_gives_a_gradient_of_zero(make):
