@@ -29,6 +29,8 @@ from r1cli.hookspecs import Register, hookimpl
 from r1cli.types import (
     Benchmark,
     Completion,
+    Draw,
+    Drawn,
     Engine,
     Job,
     Launcher,
@@ -37,19 +39,24 @@ from r1cli.types import (
     Prompt,
     Reward,
     Sampling,
+    StreamingEngine,
 )
 
 if TYPE_CHECKING:
     from r1cli import ui
+    from r1cli.adapters import StoredAdapter, stored_adapter
     from r1cli.batch import solve
     from r1cli.chat import prefill, render
     from r1cli.code.service import CodeService
+    from r1cli.data.row_file import RowFile
     from r1cli.dataset import problem_hash
+    from r1cli.endpoint import Endpoint, Gone, Refused, http_address
     from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
     from r1cli.hub import ensure_reachable
-    from r1cli.models import ensure_model
+    from r1cli.models import ensure_model, load_config, load_model, load_tokenizer
     from r1cli.pipeline import build_policy
+    from r1cli.publishing.card import model_card
     from r1cli.recipe import Recipe
     from r1cli.run import Run, list_runs
     from r1cli.scoring import BoundReward, Scorer, total
@@ -60,20 +67,31 @@ __version__ = "0.1.0"
 _LAZY = {
     "BoundReward": "r1cli.scoring",
     "CodeService": "r1cli.code.service",
+    "Endpoint": "r1cli.endpoint",
+    "Gone": "r1cli.endpoint",
     "Recipe": "r1cli.recipe",
+    "Refused": "r1cli.endpoint",
+    "RowFile": "r1cli.data.row_file",
     "Run": "r1cli.run",
     "Scorer": "r1cli.scoring",
+    "StoredAdapter": "r1cli.adapters",
     "build_policy": "r1cli.pipeline",
     "cache_folder": "r1cli.home",
     "disk_errors": "r1cli.files",
     "ensure_model": "r1cli.models",
     "ensure_reachable": "r1cli.hub",
+    "http_address": "r1cli.endpoint",
     "list_runs": "r1cli.run",
+    "load_config": "r1cli.models",
+    "load_model": "r1cli.models",
+    "load_tokenizer": "r1cli.models",
+    "model_card": "r1cli.publishing.card",
     "prefill": "r1cli.chat",
     "problem_hash": "r1cli.dataset",
     "read_rows": "r1cli.files",
     "render": "r1cli.chat",
     "solve": "r1cli.batch",
+    "stored_adapter": "r1cli.adapters",
     "total": "r1cli.scoring",
     "ui": "",
     "write_atomic": "r1cli.files",
@@ -87,8 +105,12 @@ __all__ = [
     "CodeProvider",
     "CodeService",
     "Completion",
+    "Draw",
+    "Drawn",
+    "Endpoint",
     "Engine",
     "Execution",
+    "Gone",
     "Input",
     "Interrupted",
     "Job",
@@ -104,12 +126,16 @@ __all__ = [
     "ProviderError",
     "R1Error",
     "Recipe",
+    "Refused",
     "Register",
     "Reward",
+    "RowFile",
     "Run",
     "Sampling",
     "Scorer",
     "Status",
+    "StoredAdapter",
+    "StreamingEngine",
     "UsageError",
     "build_policy",
     "cache_folder",
@@ -117,13 +143,19 @@ __all__ = [
     "ensure_model",
     "ensure_reachable",
     "hookimpl",
+    "http_address",
     "list_runs",
+    "load_config",
+    "load_model",
+    "load_tokenizer",
+    "model_card",
     "prefill",
     "problem_hash",
     "read_rows",
     "render",
     "require",
     "solve",
+    "stored_adapter",
     "suggest",
     "total",
     "ui",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from r1cli import signature
 from r1cli.dataset import bind_dataset
 from r1cli.errors import UsageError, suggest
+from r1cli.evaluation.binding import bind_benchmark
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun, Recipe
 from r1cli.registry import label
 from r1cli.scoring import BoundReward, bind_rewards
-from r1cli.types import Benchmark, Launcher, Sampling
+from r1cli.types import Benchmark, Launcher
 
 
 @dataclass(frozen=True)
@@ -116,56 +117,6 @@ def resolve_model(recipe: Recipe, plugins: Plugins) -> Recipe:
     path = Path(bind_model(recipe, plugins)())
     model = recipe.model.model_copy(update={"name": str(path), "args": {}})
     return recipe.model_copy(update={"model": model})
-
-
-def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark:
-    """The benchmark a run names, with the run's arguments applied.
-
-    Arguments that are fields of `Sampling` change how answers are sampled; the others go to the
-    benchmark's dataset, and are checked against its signature.
-    """
-    benchmark: Benchmark = plugins["benchmarks"].get(run.name, where).load()
-    names = {field.name for field in fields(Sampling)}
-    sampling = signature.bind(
-        _sampling,
-        {k: v for k, v in run.args.items() if k in names},
-        what=f"benchmark {run.name!r}",
-        where=where,
-    )
-    rest = {k: v for k, v in run.args.items() if k not in names}
-    if rest:
-        function = plugins["datasets"].get(benchmark.dataset, where).load()
-        signature.bind(
-            function,
-            rest,
-            what=f"benchmark {run.name!r}",
-            where=where,
-            expected=[n for n in signature.parameters(function) if n not in rest],
-            also=[*names, *signature.parameters(function)],
-        )
-    args = {**benchmark.args, **rest}
-    try:
-        chosen = replace(benchmark.sampling, **sampling)
-    except ValueError as error:
-        raise UsageError(f"benchmark {run.name!r}, at {where}: {error}") from error
-    if run.data is not None:
-        if not Path(run.data).is_file():
-            raise UsageError(f"no file {run.data} with data of {run.name!r}, named at {where}")
-        benchmark = replace(benchmark, dataset="file")
-        args = {"path": run.data}
-    return replace(benchmark, args=args, sampling=chosen)
-
-
-def _sampling(
-    *,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    max_tokens: int = 512,
-    n: int = 1,
-    seed: int = 0,
-) -> None:
-    """The signature of `Sampling`, for checking."""
 
 
 def _component(kind: str, item: Any, plugins: Plugins, where: str) -> Bound:

@@ -16,19 +16,24 @@ from typer.core import TyperCommand, TyperGroup
 from r1cli import __version__
 from r1cli.commands import (
     code,
+    compare,
+    data,
     doctor,
     evaluate,
     generate,
     jobs,
+    model,
     pipeline,
     plan,
     plugins,
     push,
     recipe,
+    records,
     reward,
     runs,
     serve,
     train,
+    view,
 )
 from r1cli.errors import R1Error, UsageError
 
@@ -131,13 +136,18 @@ app.command("train")(train.train)
 app.command("pipeline")(pipeline.pipeline)
 app.command("plan")(plan.plan)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("view")(view.view)
 app.command("generate")(generate.generate)
+app.add_typer(data.app, name="data")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(reward.app, name="reward")
 app.add_typer(code.app, name="code")
 app.add_typer(serve.app, name="serve")
 app.add_typer(runs.app, name="runs")
+app.add_typer(records.app, name="records")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(model.app, name="model")
 app.command("push")(push.push)
 app.add_typer(plugins.app, name="plugins")
 app.command("doctor")(doctor.doctor)

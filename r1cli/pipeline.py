@@ -18,29 +18,24 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from r1cli import dataset as datasets
 from r1cli import recipe_file as recipes
 from r1cli import source
-from r1cli.check import Parts, bind_benchmark, check, resolve_model
-from r1cli.errors import Interrupted, ProviderError
+from r1cli.check import Parts, check, resolve_model
+from r1cli.errors import Interrupted, ProviderError, UsageError
+from r1cli.evaluation.measuring import ensure_loadable, listening, measure_final
 from r1cli.files import LogFile, write_atomic
 from r1cli.models import ensure_model
 from r1cli.plugins import Plugins, builtin_plugins
 from r1cli.publishing.pending import push_finished
 from r1cli.publishing.pieces import Wanted
-from r1cli.recipe import BenchmarkRun, Pipeline, Recipe
+from r1cli.recipe import Pipeline, Recipe
 from r1cli.run import Run, move_aside, open_run
-from r1cli.sampling import open_engine, sampler_key
 from r1cli.scoring import check_gold
 
-if TYPE_CHECKING:
-    from r1cli.evaluation import Progress, Score
-
 log = logging.getLogger(__name__)
-
-PROGRESS_SECONDS = 15
 
 
 def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = False) -> Run:
@@ -53,10 +48,12 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
 
     policy = resolve_model(recipe, plugins)
     ensure_model(policy.model.name, policy.model.revision, recipe.where("model", "name"))
+    if is_main_process():
+        ensure_loadable(recipe, parts.benchmarks, plugins)
     if fresh:
         move_aside(directory)
     run = open_run(directory, recipe, resume=is_main_process())
-    run.emit = plugins.emit
+    run.emit = listening(run, parts.benchmarks, plugins) if is_main_process() else plugins.emit
     with _recorded(run, plugins):
         if run.finished:
             log.info("%s is finished already", directory)
@@ -65,7 +62,7 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
                 check_gold(rows, parts.rewards, limits=recipe.scoring, seed=recipe.seed)
             _train(policy, run, rows, parts)
         if is_main_process():
-            scores = measure(run.model, parts.benchmarks, plugins, run.directory)
+            scores = measure_final(run, parts.benchmarks, plugins)
             run.record(scores=[score.to_dict() for score in scores], status="finished")
     if recipe.hub and is_main_process():
         push_finished(run, Wanted(**recipe.hub.model_dump()))
@@ -75,7 +72,7 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
 def _train(recipe: Recipe, run: Run, rows: Any, parts: Parts) -> None:
     started = time.perf_counter()
     if is_main_process():
-        run.record(dataset={"rows": len(rows), "fingerprint": datasets.fingerprint(rows)})
+        _record_rows(run, rows)
     checkpoint = parts.trainer(
         recipe,
         run,
@@ -89,41 +86,17 @@ def _train(recipe: Recipe, run: Run, rows: Any, parts: Parts) -> None:
         run.record(checkpoint=str(checkpoint), train_seconds=round(seconds, 2))
 
 
-def measure(
-    model: Path,
-    benchmarks: Sequence[tuple[BenchmarkRun, Any]],
-    plugins: Plugins,
-    directory: Path,
-    *,
-    engine: str = "transformers",
-    engine_args: dict[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> list[Score]:
-    """Run benchmarks on one model, loaded once; without `progress`, the log tells of it."""
-    from r1cli.evaluation import Evaluation
-
-    if not benchmarks:
-        return []
-    evaluations = [Evaluation(run, benchmark, plugins) for run, benchmark in benchmarks]
-    key = sampler_key(engine, str(model), engine_args or {}, plugins)
-    with open_engine(engine, str(model), engine_args or {}, plugins) as opened:
-        return [
-            e.run(opened, directory / "eval", model_key=key, progress=progress or _logged(e.name))
-            for e in evaluations
-        ]
-
-
-def _logged(name: str) -> Progress:
-    """Progress as a log line now and then: often enough to see that it goes on."""
-    said = time.monotonic()
-
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > PROGRESS_SECONDS:
-            said = time.monotonic()
-            log.info("benchmark %s: %d of %d problems", name, done, total)
-
-    return progress
+def _record_rows(run: Run, rows: Any) -> None:
+    """Note the rows a run learns from; refuse others where it has learned from some."""
+    found = {"rows": len(rows), "fingerprint": datasets.fingerprint(rows)}
+    before = run.state.get("dataset", found)
+    if before != found and run.whole_checkpoints():
+        raise UsageError(
+            f"the rows of {run.directory} have changed since it began: {before['rows']} then, "
+            f"{found['rows']} now ({before['fingerprint']}, {found['fingerprint']}); "
+            "bring them back, or add --fresh"
+        )
+    run.record(dataset=found)
 
 
 def run_pipeline(
@@ -221,11 +194,3 @@ def _recorded(run: Run, plugins: Plugins) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
         handler.close()
         run.release()
-
-
-def benchmarks_named(
-    names: Sequence[str], plugins: Plugins, **options: Any
-) -> list[tuple[BenchmarkRun, Any]]:
-    """Benchmarks by name for the command line, all with the same options."""
-    runs = [BenchmarkRun(name=name, **options) for name in names]
-    return [(run, bind_benchmark(run, plugins, "the command line")) for run in runs]

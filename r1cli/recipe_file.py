@@ -18,7 +18,8 @@ from r1cli.errors import UsageError
 from r1cli.recipe import Pipeline, Recipe
 from r1cli.source import Source
 
-Shape = TypeVar("Shape", Recipe, Pipeline)
+Named = TypeVar("Named", Recipe, Pipeline)
+Shape = TypeVar("Shape", bound=BaseModel)
 
 Name = re.compile(r"\w[\w.+-]*")
 """A recipe's name is that of its run directory, so it leads nowhere else."""
@@ -78,7 +79,7 @@ def is_pipeline(path: Path) -> bool:
     return isinstance(data, dict) and "stages" in data
 
 
-def _read(shape: type[Shape], path: Path, overrides: Sequence[str]) -> Shape:
+def _read(shape: type[Named], path: Path, overrides: Sequence[str]) -> Named:
     text = source.read(path)
     if not isinstance(text.data, dict):
         raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, trainer")

@@ -29,6 +29,15 @@ RESOLVED = "recipe.resolved.yaml"
 
 log = logging.getLogger(__name__)
 
+AROUND = (
+    *("launch", "code", "scoring", "max_failures", "vllm"),
+    *("callbacks", "benchmarks", "hub"),
+)
+"""Keys of a recipe that a run may go on with changed: where it works and under which limits, who is
+told, what follows. They do not decide what is learned: a call that a limit cuts off is no score,
+and programs end alike at every code provider. Whether a checkpoint suits other ranks is for the
+trainer to say."""
+
 UNBORN = (".lock", f".{RESOLVED}.partial")
 """What a run killed in its first moment may leave."""
 
@@ -39,6 +48,8 @@ class Run:
     def __init__(self, directory: Path, recipe: Recipe) -> None:
         self.directory, self.recipe = directory, recipe
         self.emit: Callable[..., None] = lambda event, **values: None
+        self.enough = ""  # why training should stop early, where it should
+        self.measured: dict[str, float] = {}  # what the last checkpoint scored, for trackers
         self._lock = contextlib.ExitStack()
 
     @property
@@ -73,22 +84,39 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         return read_rows(self.directory / "metrics.jsonl")
 
-    def forget_after(self, step: int) -> None:
-        """Drop metric rows past `step`: the run goes on from there and logs them again."""
+    def forget_after(self, step: int, *, closing: str = "") -> None:
+        """Drop what came past `step`, which the run goes on from: rollouts, and rows of metrics.
+
+        `closing` is a key of the row that a run ends with, which is of that step, too.
+        """
         path = self.directory / "metrics.jsonl"
         if path.exists():
-            kept = [row for row in read_rows(path) if row.get("step", 0) <= step]
+            rows = [row for row in read_rows(path) if row.get("step", 0) <= step]
+            kept = [row for row in rows if closing not in row]
             lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in kept]
             write_atomic(path, "".join(lines))
+        for path in (self.directory / "rollouts").glob("step_*.parquet"):
+            if int(path.name.split("_")[1].split(".")[0]) > step:
+                path.unlink()
+
+    @property
+    def unfinished(self) -> Path:
+        """Where a checkpoint is written, under its name, before it is moved to `checkpoints`."""
+        return self.checkpoints / ".partial"
+
+    def whole_checkpoints(self) -> list[Path]:
+        """Every checkpoint with a trainer's state, the oldest first."""
+        found = self.checkpoints.glob("checkpoint-*")
+        whole = [path for path in found if _step(path) >= 0 and _is_whole(path)]
+        return sorted(whole, key=_step)
 
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that was written whole: its trainer state is written last."""
-        found = [
-            path
-            for path in self.checkpoints.glob("checkpoint-*")
-            if (path / "trainer_state.json").is_file() and path.name.split("-")[-1].isdigit()
-        ]
-        return max(found, key=lambda path: int(path.name.split("-")[-1]), default=None)
+        """The newest whole one; each that a kill left half written is told of."""
+        whole = self.whole_checkpoints()
+        for path in [*self.checkpoints.glob("checkpoint-*"), *self.unfinished.glob("*")]:
+            if path not in whole and path.is_dir():
+                log.warning("left out %s: it is not whole", path)
+        return whole[-1] if whole else None
 
     @property
     def finished(self) -> bool:
@@ -102,6 +130,16 @@ class Run:
 
     def release(self) -> None:
         self._lock.close()
+
+
+def _step(checkpoint: Path) -> int:
+    number = checkpoint.name.split("-")[-1]
+    return int(number) if number.isdigit() else -1
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The trainer's state is written last."""
+    return (checkpoint / "trainer_state.json").is_file()
 
 
 def move_aside(directory: Path) -> None:
@@ -135,7 +173,7 @@ def _held(directory: Path) -> Iterator[None]:
 
 
 def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
-    """The run at `directory`, new or to be gone on with; never one of another recipe.
+    """The run at `directory`, new or to be gone on with; never one that learns something else.
 
     `resume=False` leaves the files untouched, for the other ranks of a launch.
     """
@@ -144,30 +182,38 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
         return run
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is a file, not a run directory; choose another --run")
-    resolved = source.dump(recipe.model_dump(mode="json"))
-    existing = directory / RESOLVED
-    if existing.exists():
-        before = existing.read_text(encoding="utf-8")
-        if before != resolved:
+    existing, now = directory / RESOLVED, recipe.model_dump(mode="json")
+    before = None
+    if existing.exists():  # validated, so that keys of a newer r1 have their defaults in it
+        before = validate(Recipe, source.read(existing)).model_dump(mode="json")
+        if changed := difference(_learned(before), _learned(now)):
             raise UsageError(
-                f"{directory} was made by a different recipe ({difference(before, resolved)}); "
+                f"{directory} was made by a different recipe ({changed}); "
                 "add --fresh to move it aside, or choose another --run"
             )
     elif directory.exists() and any(p.name not in UNBORN for p in directory.iterdir()):
         raise UsageError(f"{directory} exists and is no r1 run; choose another --run")
     run.hold()
-    if not existing.exists():
-        write_atomic(existing, resolved)
+    if before != now:
+        write_atomic(existing, source.dump(now))
     if not run.state:
         run.record(**provenance.collect(recipe.seed), status="running")
     elif not run.finished:
         run.record(status="running", error=None)
+    if before and (changed := difference(before, now)):
+        log.info("%s goes on with %s", directory, changed)
+        run.record(changed=[*run.state.get("changed", []), changed])
     return run
 
 
-def difference(before: str, after: str) -> str:
+def _learned(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The part of a resolved recipe that decides what a run learns."""
+    return {key: value for key, value in recipe.items() if key not in AROUND}
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The first keys in which two resolved recipes differ: `trainer.args.beta: 0.0 -> 0.1`."""
-    old, new = (_flat(source.parse(text, "recipe").data) for text in (before, after))
+    old, new = _flat(before), _flat(after)
     changed = [
         f"{key}: {old.get(key, 'unset')} -> {new.get(key, 'unset')}"
         for key in sorted(old.keys() | new.keys())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -99,10 +99,16 @@ class Outcome:
 class Benchmark:
     """A named problem set with its prompt, default sampling and scorer; no model inside.
 
-    `dataset` names a registered dataset and its arguments; `columns` says, for each column that
-    the prompt or the scorer needs, the names it goes by in the wild, best first. `prompt` is a
-    format string over a row's columns. `scorer` names a reward, `measures` further rewards whose
-    mean is reported beside the score. `citation` says where problems, prompt and scoring come from.
+    `dataset` names a registered dataset and its arguments. `prepare(rows, **prepare_args)` makes
+    problems of its rows where they are not such already. `columns` says, for each column that
+    the prompt or the scorer needs, the names it goes by in the wild, best first; empty keeps all
+    as they are. `prompt` is a format string over a row's columns. `scorer` names a reward,
+    `measures` further rewards whose mean is reported beside the score. `votes` is false where
+    equal answers are no agreement (programs): there is no maj@n then. `citation` says where
+    problems, prompt and scoring come from.
+
+    What is registered may also be a function from the part of a name after a colon to a Benchmark:
+    `reasoning_gym:chain_sum`.
     """
 
     dataset: str
@@ -111,10 +117,13 @@ class Benchmark:
     scorer: str
     citation: str
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    prepare: Callable[..., Iterable[Mapping[str, Any]]] | None = None
+    prepare_args: Mapping[str, Any] = field(default_factory=dict)
     scorer_args: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     system_prompt: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    votes: bool = True
 
 
 class Reward(Protocol):
@@ -134,6 +143,42 @@ class Engine(Protocol):
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.n` completions per prompt, in the order of the prompts."""
+        ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One completion that is asked for, with a seed of its own."""
+
+    prompt: Prompt
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of draw number `position`: a completion, or the error why there is none.
+
+    `seconds` is how long it took; `usage` what a server counted: prompt_tokens, completion_tokens.
+    0 and nothing where they are not known.
+    """
+
+    position: int
+    completion: Completion | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    usage: Mapping[str, int] = field(default_factory=dict)
+
+
+class StreamingEngine(Engine, Protocol):
+    """An engine that hands out each completion as soon as it is there."""
+
+    def stream(self, draws: Iterable[Draw], sampling: Sampling) -> Iterator[list[Drawn]]:
+        """One sample per draw, as they come, whatever is there together in one list.
+
+        `draws` is taken from as there is room, from any thread; `sampling.n` and its seed say
+        nothing here. What goes wrong with one draw is its `error`; what is raised ends them all,
+        after every completion that was there was handed out.
+        """
         ...
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 
 def say(message: str) -> None:
@@ -77,32 +77,41 @@ def show_yaml(text: str) -> None:
     Console().print(Syntax(text, "yaml", background_color="default"))
 
 
+class Told(Protocol):
+    """How far something is, and in a few words how fast it goes."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress(title: str) -> Iterator[Told]:
     """A bar on stderr that is told `(done, total)`; a line per tenth where there is no terminal."""
     if not sys.stderr.isatty():
         yield _tenths(title)
         return
     from rich.console import Console
-    from rich.progress import Progress, TimeRemainingColumn
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     with Progress(
-        *Progress.get_default_columns()[:3], TimeRemainingColumn(), console=console
+        *Progress.get_default_columns()[:3],
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
     ) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(title, total=None, note="")
+        yield lambda done, total, note="": bar.update(task, completed=done, total=total, note=note)
 
 
-def _tenths(title: str) -> Callable[[int, int], None]:
+def _tenths(title: str) -> Told:
     said = -1
 
-    def update(done: int, total: int) -> None:
+    def update(done: int, total: int, note: str = "") -> None:
         nonlocal said
         tenth = 10 * done // max(total, 1)
         if tenth > said:
             said = tenth
-            say(f"{title}: {done}/{total}")
+            say(f"{title}: {done}/{total}" + (f", {note}" if note else ""))
 
     return update
 

@@ -87,7 +87,11 @@ def changed(old, new):
         ("size: 8", "size: 0", ["size=0"]),
         ("{name: chain_sums, args: {size: 8}}", "{}", ["dataset", "either name or mixture"]),
         ("{name: chain", "{mixture: [{name: x}], name: chain", ["either name or mixture"]),
-        ("{name: chain_sums, args: {size: 8}}", MIXTURE.replace("0.5", "2"), ["weight = 2"]),
+        (
+            "{name: chain_sums, args: {size: 8}}",
+            MIXTURE.replace("0.5", "2"),
+            ["weight 2", "oversample"],
+        ),
         ("{name: chain_sums, args: {size: 8}}", MIXTURE.replace("weig", "wieg"), ["'weight'"]),
         # rewards
         ("format, weight: 0.1, args: {mode: soft}", "accuracy", ["'accuracy' is listed twice"]),

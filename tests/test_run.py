@@ -64,6 +64,26 @@ def test_another_recipe_never_goes_on_silently(directory, load):
     assert (directory / "run.json").read_bytes() == before
 
 
+def test_where_a_run_works_may_change_and_is_noted(directory, load, caplog):
+    caplog.set_level("INFO")
+    run.open_run(directory, load()).release()
+    moved = load("launch={processes: 2, accelerator: ddp}", "benchmarks=[{name: b}]")
+    for _ in range(2):  # the second time nothing has changed
+        one = run.open_run(directory, moved)
+        one.release()
+    changes = "benchmarks.0.name: unset -> b, launch.accelerator: single -> ddp, launch.processes"
+    assert [said.partition(": 1 ->")[0] for said in one.state["changed"]] == [changes]
+    assert caplog.text.count("goes on with") == 1
+    assert recipes.load(str(directory / run.RESOLVED)).launch.processes == 2
+
+
+def test_every_key_either_decides_what_is_learned_or_may_change():
+    """A new key of a recipe has to be put on one side."""
+    learned = {"name", "seed", "model", "dataset", "system_prompt", "rewards", "trainer", "batch"}
+    assert learned | set(run.AROUND) == set(recipes.Recipe.model_fields)
+    assert not learned & set(run.AROUND)
+
+
 def test_keys_that_one_recipe_lacks_are_unset(directory, load):
     run.open_run(directory, load()).release()
     with pytest.raises(UsageError, match=r"rewards\.0\.args\.x: unset -> 1e-06"):
@@ -162,19 +182,46 @@ def test_metrics_past_a_checkpoint_are_forgotten(directory, load):
     one = run.open_run(directory, load())
     for step in range(5):
         one.log_metrics({"step": step, "loss": 1 / (step + 1)})
+    for step, rank in ((2, ""), (3, ""), (3, ".rank1")):
+        path = directory / "rollouts" / f"step_{step:06d}{rank}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     one.forget_after(2)
     assert [row["step"] for row in one.metrics()] == [0, 1, 2]
+    assert [path.name for path in (directory / "rollouts").iterdir()] == ["step_000002.parquet"]
+    one.log_metrics({"step": 2, "benchmark/b": 0.5})
+    one.log_metrics({"step": 2, "seconds": 9.0})  # the run closed, and goes on all the same
+    one.forget_after(2, closing="seconds")
+    assert [row["step"] for row in one.metrics()] == [0, 1, 2, 2]
     one.release()
 
 
-def test_the_last_checkpoint_is_the_newest_whole_one(directory, load):
+def test_the_last_checkpoint_is_the_newest_whole_one(directory, load, caplog):
     one = run.open_run(directory, load())
     assert one.last_checkpoint() is None
     for name in ("checkpoint-9", "checkpoint-10", "checkpoint-x"):
         (one.checkpoints / name).mkdir(parents=True)
         (one.checkpoints / name / "trainer_state.json").touch()
     (one.checkpoints / "checkpoint-11").mkdir()  # cut short
+    (one.unfinished / "checkpoint-12").mkdir(parents=True)
     assert one.last_checkpoint().name == "checkpoint-10"
+    assert [path.name for path in one.whole_checkpoints()] == ["checkpoint-9", "checkpoint-10"]
+    assert f"left out {one.checkpoints}/checkpoint-11: it is not whole" in caplog.text
+    assert f"left out {one.unfinished}/checkpoint-12: it is not whole" in caplog.text
+    one.release()
+
+
+def test_other_rows_than_a_checkpoint_has_learned_from_are_refused(directory, load):
+    from r1cli.pipeline import _record_rows
+
+    one = run.open_run(directory, load())
+    for rows in ([{"prompt": "1"}], [{"prompt": "2"}]):  # nothing is learned yet
+        _record_rows(one, rows)
+    (one.checkpoints / "checkpoint-1").mkdir(parents=True)
+    (one.checkpoints / "checkpoint-1" / "trainer_state.json").touch()
+    _record_rows(one, [{"prompt": "2"}])
+    with pytest.raises(UsageError, match="have changed since it began: 1 then, 2 now"):
+        _record_rows(one, [{"prompt": "2"}, {"prompt": "3"}])
     one.release()
 
 

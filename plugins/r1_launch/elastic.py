@@ -11,9 +11,10 @@ import runpy
 import sys
 from pathlib import Path
 
-from r1_launch.rank import LOGS
+from r1_launch.rank import LOGS, die_with_the_launcher
 
 if __name__ == "__main__":
+    die_with_the_launcher()
     if LOGS in os.environ:
         path = Path(os.environ[LOGS], "launcher.log")
         log = path.open("a", buffering=1, encoding="utf-8")

@@ -11,7 +11,8 @@ from pathlib import Path
 from r1_launch import watch
 from r1cli import Job, UsageError, require, suggest
 
-SHARED = ("zero2", "zero3", "fsdp")  # ways to share out more than the batch
+SHARED = ("zero2", "zero2_offload", "zero3", "zero3_offload", "fsdp")
+"""Ways to share out more than the batch."""
 ACCELERATORS = ("single", "ddp", *SHARED)
 
 

@@ -6,6 +6,7 @@ shows the first one. Without LOGS in the environment (another launcher's rank) t
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import json
 import logging
@@ -24,6 +25,7 @@ LOGS = "R1_RANK_LOGS"
 NOTES = "R1_RANK_NOTES"
 """The folder of rank-N.pid and rank-N.json, for the launching process alone."""
 INTERRUPTED = 130
+PR_SET_PDEATHSIG = 1
 
 
 class Stream:
@@ -50,10 +52,18 @@ class Stream:
         return getattr(self.screen, name)
 
 
+def die_with_the_launcher() -> None:
+    """Ask the kernel for SIGKILL when the process that started this one is gone: ranks that a
+    killed `r1` left behind would hold the GPUs and the run directory."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def main() -> int:
     if LOGS not in os.environ:
         runpy.run_module("r1cli", run_name="__main__", alter_sys=True)
         return 0
+    die_with_the_launcher()
     rank, notes = int(os.environ["RANK"]), Path(os.environ[NOTES])
     path = Path(os.environ[LOGS], f"rank-{rank}.log")
     log = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")

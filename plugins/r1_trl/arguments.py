@@ -21,6 +21,7 @@ OWNED = {
     "run_name": "say name at the top of the recipe",
     "reward_weights": "say weight beside each reward",
     "push_to_hub": "nothing is pushed by training",
+    "enable_jit_checkpoint": "a run that is told to stop always saves first",
 }
 BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "generation_batch_size")
 
@@ -56,6 +57,8 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
 
     import torch
 
+    if "R1_LAUNCHED" not in os.environ and recipe.launch.processes > 1:
+        config = _of_every_rank(config, recipe.launch.processes)
     names = {field.name for field in dataclasses.fields(config)}
     hints = get_type_hints(config)
     args = recipe.trainer.args
@@ -100,6 +103,20 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
     return built
 
 
+def short(steps: int, checkpoint: int) -> dict[str, Any]:
+    """What makes a run `steps` long, with a checkpoint at step `checkpoint`.
+
+    Logging every other step leaves a checkpoint at an odd one with a loss not yet logged.
+    """
+    saved = {"save_strategy": "steps", "save_steps": checkpoint, "save_total_limit": None}
+    return {"max_steps": steps, "logging_strategy": "steps", "logging_steps": 2, **saved}
+
+
+def _of_every_rank(config: type, processes: int) -> type:
+    """`config` as it will be in the ranks that are still to start: TRL divides by their number."""
+    return type(config.__name__, (config,), {"world_size": property(lambda _: processes)})
+
+
 def _near(name: str, names: set[str]) -> str:
     hint = suggest(name, names)
     return hint if hint.startswith("did you mean") else "see TRL's documentation of its fields"
@@ -131,6 +148,8 @@ def require_trl() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+    warnings.filterwarnings("ignore", message="TRL currently supports vLLM")
     import torch
 
     # Where DeepSpeed is installed it looks for a device, and says so on stdout.

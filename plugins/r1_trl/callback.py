@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from r1_trl import sharding
+from r1_trl import resume, sharding
 from r1cli import Interrupted, Run, disk_errors
 
 log = logging.getLogger("r1cli.train")
@@ -60,21 +60,27 @@ def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
 
     class RunCallback(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            trainer.restore(given["train_dataloader"])
             if sharding.is_shared(trainer):
                 log.info("shared model: %s", sharding.describe(given["model"]))
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if state.is_world_process_zero and logs:
+            if state.is_world_process_zero and logs and logs is not run.measured:
                 run.log_metrics({"step": state.global_step, **logs})
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                run.emit("checkpoint_saved", run=run, path=path, step=state.global_step)
+                with resume.undisturbed():
+                    run.emit("checkpoint_saved", run=run, path=path, step=state.global_step)
+                if run.measured:
+                    trainer.callback_handler.on_log(args, state, control, run.measured)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if stopped(stop):
                 control.should_save = True
+                control.should_training_stop = True
+            elif enough(run):
                 control.should_training_stop = True
 
     return RunCallback()
@@ -91,19 +97,42 @@ def stopped(stop: Stop) -> bool:
     return stop.asked is not None
 
 
+def enough(run: Run) -> str:
+    """Why training should end early, as the first rank knows from its benchmarks, on all ranks."""
+    from accelerate import PartialState
+    from accelerate.utils import gather_object
+
+    if PartialState().num_processes > 1 and any(b.patience for b in run.recipe.benchmarks):
+        run.enough = next(filter(None, gather_object([run.enough])), "")
+    if run.enough and PartialState().is_main_process:
+        log.info("stopping early: %s", run.enough)
+    return run.enough
+
+
+def _agreed(checkpoint: Path | None) -> Path | None:
+    """What the first rank has found, whose word holds where a disk is slow to tell the others."""
+    from accelerate.utils import broadcast_object_list
+
+    found = [checkpoint]
+    broadcast_object_list(found)
+    return found[0]
+
+
 def train(trainer: Any, run: Run) -> None:
-    """Train, from the last whole checkpoint if there is one.
+    """Train a `Resumable`, from the last whole checkpoint if there is one.
 
     Raises Interrupted after a stop, with the checkpoint kept.
     """
     from transformers import PrinterCallback
 
-    checkpoint = run.last_checkpoint()
-    main = trainer.accelerator.is_main_process
-    if checkpoint and main:
-        step = int(checkpoint.name.split("-")[-1])
-        log.info("resuming %s from step %d", run.directory, step)
-        run.forget_after(step)
+    checkpoint = _agreed(run.last_checkpoint())
+    if checkpoint:
+        resume.check(checkpoint, run)
+        if trainer.accelerator.is_main_process:
+            step = int(checkpoint.name.split("-")[-1])
+            log.info("resuming %s from step %d", run.directory, step)
+            run.forget_after(step, closing="train_runtime")
+    trainer.run, trainer.checkpoint = run, checkpoint
     with stop_on_signal() as stop, disk_errors(run.directory):
         trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better
         trainer.add_callback(run_callback(run, stop, trainer))

@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1_trl import arguments, callback, policy, prompts, rollouts, sharding
-from r1_trl.card import card
+from r1_trl import adapter, arguments, callback, policy, prompts, rollouts, sharding, vllm
 from r1_trl.rewards import Reader, RewardName, columns_of, endings, leave_out, table, text_of
 from r1cli import (
     BatchPlan,
@@ -42,8 +41,8 @@ def grpo(
     batch = plan(recipe)
     if batch:
         log.info("batch: %s", batch)
-    tokenizer = policy.load_tokenizer(recipe)
-    model = policy.load_model(recipe)
+    tokenizer = policy.tokenizer_of(recipe)
+    model = policy.model_of(recipe)
     template = config.chat_template_kwargs or {}
     context = policy.context_length(model)
     room = context - config.max_completion_length if context else None
@@ -53,14 +52,16 @@ def grpo(
     opened = prefill(tokenizer, rows[0]["prompt"], **template)
     if opened:
         log.info("the chat template opens the completion with %r; rewards see it", opened)
-    trainer = _trainer_class()(
-        model=model,
-        reward_funcs=[RewardName(reward) for reward in rewards],
-        args=config,
-        train_dataset=rows,
-        processing_class=tokenizer,
-        callbacks=callbacks,
-    )
+    with vllm.ours(recipe, model, run.directory / ".weights"):
+        trainer = _trainer_class()(
+            model=model,
+            reward_funcs=[RewardName(reward) for reward in rewards],
+            args=config,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=adapter.peft_config(recipe, model),
+            callbacks=callbacks,
+        )
     sharding.check(trainer, recipe)
     trainer.rollouts = run.directory / "rollouts"
     trainer.reader = Reader(lambda prompt: prefill(tokenizer, prompt, **template), sorted(eos))
@@ -68,7 +69,9 @@ def grpo(
     folder = run.directory / "failures"
     with Scorer(rewards, limits=recipe.scoring, folder=folder) as trainer.scorer:
         callback.train(trainer, run)
-    policy.save(trainer, tokenizer, run.model, card(recipe, run, _last_log(trainer)))
+    if trainer.use_vllm:
+        trainer.vllm_generation.close()
+    policy.save(trainer, tokenizer, run)
     return run.model
 
 
@@ -77,6 +80,7 @@ def check(recipe: Recipe) -> None:
     if not recipe.rewards:
         raise UsageError(f"{recipe.where('rewards')} is empty; grpo learns from rewards, give one")
     plan(recipe)  # arithmetic first: importing TRL takes seconds
+    adapter.check(recipe)
     arguments.require_trl()
     _config(recipe, Path("check"))
 
@@ -88,6 +92,7 @@ def plan(recipe: Recipe) -> BatchPlan | None:
 
 grpo.check = check  # type: ignore[attr-defined]
 grpo.plan = plan  # type: ignore[attr-defined]
+grpo.short = arguments.short  # type: ignore[attr-defined]
 
 
 def _group_size(recipe: Recipe) -> int:
@@ -116,6 +121,7 @@ def _config(recipe: Recipe, output: Path) -> Any:
             "gradient_accumulation_steps": batch.accumulation,
         }
     derived["reward_weights"] = [reward.weight for reward in recipe.rewards]
+    derived |= vllm.arguments(recipe)
     return arguments.build(GRPOConfig, recipe, output, **derived)
 
 
@@ -124,9 +130,13 @@ def _trainer_class() -> type:
     from accelerate.utils import gather
 
     from r1_trl.fast import fast_trainer
+    from r1_trl.resume import Resumable
 
-    class Trainer(fast_trainer()):  # type: ignore[misc]
+    class Trainer(Resumable, fast_trainer()):  # type: ignore[misc]
         """TRL's GRPO trainer that scores through r1's runtime and keeps what it sampled."""
+
+        kept = (*Resumable.kept, "_failures")
+        drawn = ("_step", "_buffered_inputs", "_sampled_entropy", "_loss_scale")
 
         rollouts: Path | None = None
         scorer: Scorer
@@ -182,6 +192,10 @@ def _trainer_class() -> type:
                 rollouts.write(self.rollouts, step, self.accelerator.process_index, drawn)
             return output
 
+        def training_step(self, *args, **given):  # type: ignore[no-untyped-def]
+            with vllm.saved_when_lost(self, Path(self.args.output_dir)):
+                return super().training_step(*args, **given)
+
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             return loss * self._loss_scale.get(self.model.training, 1.0)
@@ -191,8 +205,3 @@ def _trainer_class() -> type:
 
 def _ids(value: Any) -> list[int]:
     return value if isinstance(value, list) else [value]
-
-
-def _last_log(trainer: Any) -> dict[str, Any]:
-    logged = [row for row in trainer.state.log_history if "reward" in row or "loss" in row]
-    return logged[-1] if logged else {}

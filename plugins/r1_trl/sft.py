@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1_trl import arguments, callback, policy, prompts, sharding
-from r1_trl.card import card
+from r1_trl import adapter, arguments, callback, policy, prompts, sharding
 from r1_trl.endings import align_endings, stop_rate
 from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
 
@@ -31,21 +30,20 @@ def sft(
     on the completion alone, its end-of-turn token included.
     """
     arguments.require_trl()
-    from trl import SFTTrainer
-
     config = _config(recipe, run.checkpoints)
     batch = plan(recipe)
     if batch:
         log.info("batch: %s", batch)
-    tokenizer = policy.load_tokenizer(recipe)
-    model = policy.load_model(recipe)
+    tokenizer = policy.tokenizer_of(recipe)
+    model = policy.model_of(recipe)
     align_endings(model, tokenizer, recipe.where("model", "chat_template"))
     rows = _rows(dataset, recipe, tokenizer)
-    trainer = SFTTrainer(
+    trainer = _trainer_class()(
         model=model,
         args=config,
         train_dataset=rows,
         processing_class=tokenizer,
+        peft_config=adapter.peft_config(recipe, model),
         callbacks=callbacks,
     )
     sharding.check(trainer, recipe)
@@ -58,7 +56,7 @@ def sft(
         run.record(stop_rate=rate)
         say = log.info if rate >= 0.5 else log.warning
         say("smoke generation: %.0f %% of %d completions stop by themselves", 100 * rate, tried)
-    policy.save(trainer, tokenizer, run.model, card(recipe, run, trainer.state.log_history[-1]))
+    policy.save(trainer, tokenizer, run)
     return run.model
 
 
@@ -67,6 +65,7 @@ def check(recipe: Recipe) -> None:
     if recipe.rewards:
         raise UsageError(f"{recipe.where('rewards')}: sft uses no rewards; leave them out")
     plan(recipe)  # arithmetic first: importing TRL takes seconds
+    adapter.check(recipe)
     arguments.require_trl()
     _config(recipe, Path("check"))
 
@@ -80,6 +79,7 @@ def plan(recipe: Recipe) -> BatchPlan | None:
 
 sft.check = check  # type: ignore[attr-defined]
 sft.plan = plan  # type: ignore[attr-defined]
+sft.short = arguments.short  # type: ignore[attr-defined]
 
 
 def _config(recipe: Recipe, output: Path) -> Any:
@@ -93,6 +93,14 @@ def _config(recipe: Recipe, output: Path) -> Any:
             "gradient_accumulation_steps": batch.accumulation,
         }
     return arguments.build(SFTConfig, recipe, output, **derived)
+
+
+def _trainer_class() -> type:
+    from trl import SFTTrainer
+
+    from r1_trl.resume import Resumable
+
+    return type("Trainer", (Resumable, SFTTrainer), {})
 
 
 def _rows(dataset: Dataset, recipe: Recipe, tokenizer: Any) -> Dataset:

@@ -13,7 +13,13 @@ from typing import Any
 
 from r1cli import R1Error, Recipe, UsageError
 
-SHARED = {"zero2": ("DEEPSPEED", 2), "zero3": ("DEEPSPEED", 3), "fsdp": ("FSDP", 2)}
+SHARED = {
+    "zero2": ("DEEPSPEED", 2),
+    "zero2_offload": ("DEEPSPEED", 2),
+    "zero3": ("DEEPSPEED", 3),
+    "zero3_offload": ("DEEPSPEED", 3),
+    "fsdp": ("FSDP", 2),
+}
 """Strategy to what accelerate must say of itself, with the stage or version."""
 
 
@@ -38,7 +44,9 @@ def prepare(config: Any) -> None:
 
 def check(trainer: Any, recipe: Recipe) -> None:
     """Raise unless the trainer shares out what the recipe says that it should."""
-    name = recipe.launch.accelerator
+    name, started = recipe.launch.accelerator, trainer.accelerator.num_processes
+    if started != trainer.args.world_size:
+        raise R1Error(f"launch.processes is {recipe.launch.processes}, {started} were started")
     if name not in SHARED:
         return
     if "R1_LAUNCHED" not in os.environ:

@@ -36,6 +36,9 @@ def train(
     run: Path | None = typer.Option(None, help="The run directory; default runs/<recipe name>."),
     fresh: bool = typer.Option(False, help="Move an existing run aside and start anew."),
     dry_run: bool = typer.Option(False, help="Check everything, print the plan, train nothing."),
+    verify_resume: bool = typer.Option(
+        False, help="Train a few steps, kill and resume the same, compare bit for bit."
+    ),
 ) -> None:
     """Train a policy from a recipe; the same command again goes on where it stopped."""
     from r1cli import recipe_file as recipes
@@ -75,6 +78,11 @@ def train(
     if dry_run:
         _show_plan(loaded, plugins, job)
         return
+    if verify_resume:
+        from r1cli.commands.verify_resume import verify_resume as verify
+
+        verify(loaded, plugins, directory)
+        return
     if _starts_elsewhere(loaded):
         launcher = check(loaded, plugins).launcher
         if not getattr(launcher, "on_node", False):  # else this is the job that was submitted
@@ -104,12 +112,14 @@ def _starts_elsewhere(recipe: Recipe) -> bool:
 def _fitted(recipe: Recipe, plugins: Plugins) -> Recipe:
     """The recipe with a rank for every GPU of its launcher, if it is shared and says no number."""
     from r1cli.check import check
+    from r1cli.planning.layout import spare_gpus
 
     said = recipe.launch.model_fields_set
     alone = recipe.launch.name == "local" and recipe.launch.accelerator == "single"
     if alone or "processes" in said:
         return recipe
     ranks = getattr(check(recipe, plugins).launcher, "processes", 1)
+    ranks = max(1, ranks - spare_gpus(recipe))
     update: dict[str, Any] = {"processes": ranks}
     if ranks > 1 and "accelerator" not in said:
         update["accelerator"] = "ddp"
@@ -151,11 +161,14 @@ def _show_plan(recipe: Recipe, plugins: Plugins, job: Job) -> None:
     from r1cli import source, ui
     from r1cli.check import check
     from r1cli.commands.elsewhere import show
+    from r1cli.planning.placement import placement
 
     parts = check(recipe, plugins)
     ui.show_yaml(source.dump(recipe.model_dump(mode="json")))
     plan = getattr(parts.trainer, "plan", None)
     if plan:
         ui.say(f"batch: {plan(recipe)}")
+    for line in placement(recipe, plugins):
+        ui.say(line)
     show(parts.launcher, _on_resolved(job, recipe))
     ui.say("dry run: nothing was trained")

@@ -89,6 +89,22 @@ def test_a_finished_run(make_run):
     assert "argv" in text
 
 
+def test_checkpoints_and_benchmarks_that_failed(make_run):
+    run = make_run("grpo")
+    score = {**run.state["scores"][0], "mean": 0.125, "low": 0.1, "high": 0.2, "truncated": 0.5}
+    failure = {"benchmark": "gsm8k", "error": "ProviderError: <no hub>"}
+    run.record(
+        checkpoint_scores=[{"step": 25, **score}, {"step": 50, **score}],
+        benchmark_failures=[{**failure, "step": 25}, {**failure, "step": None}],
+    )
+    run.log_metrics({"step": 50, "benchmark/chain_sums": 0.125})
+    r1_monitor.run_finished(run, None)
+    text = checked(run.directory)
+    assert text.count("12.5 [10.0, 20.0]") == 2
+    assert "benchmark gsm8k failed on step 25: ProviderError: &lt;no hub&gt;" in text
+    assert "benchmark gsm8k failed on the final policy" in text
+
+
 def test_sft_curves(make_run):
     pytest.importorskip("matplotlib")
     run = make_run("sft")

@@ -1,74 +1,15 @@
-"""The shape of a recipe: every key, its type, range and default. Read by `recipe_file.py`.
-
-What the names in a recipe mean is checked in `check.py`.
-"""
+"""A whole recipe: every key, its type, range and default."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, model_validator
 
+from r1cli.recipe.dataset import Dataset
+from r1cli.recipe.model import Model
+from r1cli.recipe.parts import Component, Strict
 from r1cli.source import Source
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Component(Strict):
-    """A registered thing by name, with its keyword arguments."""
-
-    name: str
-    args: dict[str, Any] = {}
-
-
-class Model(Component):
-    """`name` is a hub id, a local directory, or a registered model source."""
-
-    revision: str | None = None
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    chat_template: str | None = None
-
-
-class MixtureItem(Component):
-    """`weight` keeps that share of the dataset, chosen by the mixture's seed.
-
-    `rewards` names those of the recipe's rewards that apply to its rows; unset means all.
-    """
-
-    columns: dict[str, str] = {}
-    weight: float = Field(default=1.0, gt=0, le=1)
-    rewards: list[str] | None = Field(default=None, min_length=1)
-
-
-class Dataset(Strict):
-    """One dataset by name, or a mixture of several. `columns` maps wanted names to present ones."""
-
-    name: str | None = None
-    args: dict[str, Any] = {}
-    columns: dict[str, str] = {}
-    mixture: list[MixtureItem] = []
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Dataset:
-        if (self.name is None) == (not self.mixture):
-            raise ValueError("give either name or mixture")
-        return self
-
-    @property
-    def items(self) -> list[MixtureItem]:
-        """The datasets that make up the rows, one or several."""
-        if self.mixture:
-            return self.mixture
-        assert self.name is not None
-        return [MixtureItem(name=self.name, args=self.args, columns=self.columns)]
 
 
 class RewardTerm(Component):
@@ -116,11 +57,35 @@ class Launch(Component):
     threads: int | None = Field(default=None, ge=1)
 
 
+class Vllm(Strict):
+    """`extra` are options of vLLM's engine beside those that `trainer.args` has."""
+
+    extra: dict[str, Any] = {}
+
+
 class BenchmarkRun(Component):
-    """`args` override the benchmark's sampling; `limit` takes the first problems only."""
+    """A benchmark on the final policy, or with `every: n` on each n-th checkpoint, too.
+
+    `args` override its sampling and its dataset's arguments; `limit` takes the first problems only;
+    `data` is a local copy of its problems. `prompt`, `system_prompt`, `scorer` and `columns`
+    (wanted names to present ones) replace its own. Training stops early after `patience`
+    checkpoints in a row without a better score.
+    """
 
     limit: int | None = Field(default=None, ge=1)
     data: str | None = None
+    prompt: str | None = None
+    system_prompt: str | None = None
+    scorer: Component | None = None
+    columns: dict[str, str] = {}
+    every: int | None = Field(default=None, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _patience_needs_every(self) -> BenchmarkRun:
+        if self.patience is not None and self.every is None:
+            raise ValueError("patience counts checkpoints: say every, too")
+        return self
 
 
 class Hub(Strict):
@@ -147,6 +112,7 @@ class Recipe(Strict):
     max_failures: int = Field(default=1000, ge=0)
     trainer: Trainer
     batch: Batch = Batch()
+    vllm: Vllm = Vllm()
     launch: Launch = Launch()
     callbacks: list[Component] = [Component(name="console")]
     benchmarks: list[BenchmarkRun] = []
