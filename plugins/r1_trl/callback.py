@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from r1_trl import resume, sharding
+from r1_trl.hardware_errors import hardware_errors
 from r1cli import Interrupted, Run, disk_errors
 
 log = logging.getLogger("r1cli.train")
@@ -133,7 +134,7 @@ def train(trainer: Any, run: Run) -> None:
             log.info("resuming %s from step %d", run.directory, step)
             run.forget_after(step, closing="train_runtime")
     trainer.run, trainer.checkpoint = run, checkpoint
-    with stop_on_signal() as stop, disk_errors(run.directory):
+    with stop_on_signal() as stop, disk_errors(run.directory), hardware_errors(trainer):
         trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better
         trainer.add_callback(run_callback(run, stop, trainer))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
