@@ -31,7 +31,7 @@ def hardware_errors(trainer: Any) -> Iterator[None]:
         if SILENCE.search(text):
             raise ProviderError(
                 f"a rank waited {trainer.args.ddp_timeout} s for another after step {step} "
-                f"({_line(text)}); if that one was only slow, raise trainer.args.ddp_timeout; {kept}"
+                f"({_line(text)}); if it was only slow, raise trainer.args.ddp_timeout; {kept}"
             ) from error
         raise
 
