@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +37,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 @pytest.fixture(scope="session", autouse=True)
 def isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One R1_HOME per session: what is built once (a tiny model, say) is shared by the tests."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts background jobs
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("R1_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("COLUMNS", "100")  # help is wrapped to the terminal

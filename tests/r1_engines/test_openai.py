@@ -378,7 +378,6 @@ def test_where_a_loop_runs_already(server: Server) -> None:
 
 def test_ctrl_c_ends_it_at_once_and_asks_for_no_more(server: Server) -> None:
     release = threading.Event()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has none
 
     def interrupts(body: dict[str, Any]) -> Any:
         if len(server.bodies) == 2:
@@ -390,7 +389,6 @@ def test_ctrl_c_ends_it_at_once_and_asks_for_no_more(server: Server) -> None:
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         draw(server, *map(user, "abcdefgh"), concurrency=2)
-    signal.signal(signal.SIGINT, before)
     assert time.monotonic() - started < 5 and len(server.bodies) == 2
     release.set()
 
