@@ -15,9 +15,10 @@ RUN = {
     "train": ["train", *GIVEN],
     "train-nodes": ["train", *GIVEN],
     "eval": ["eval", *GIVEN],
-    "generate": ["generate", *GIVEN],
+    "generate": ["generate", *GIVEN, "--shard", "3/8"],
     "pass-rate": ["data", "pass-rate", *GIVEN, "--shard", "3/8"],
     "router": ["serve", "router", *GIVEN],
+    "serve": ["serve", *GIVEN],
     "piston-worker": GIVEN,
 }
 

@@ -147,6 +147,8 @@ class Slurm:
         name, *arguments = job.argv
         if name == "train" and self.nodes > 1:
             return "train-nodes", arguments
+        if name == "data":  # of which pass-rate is what takes long
+            name, *arguments = arguments
         return name, arguments
 
     def _name(self, job: Job) -> str:
@@ -154,7 +156,8 @@ class Slurm:
 
     def _output(self, job: Job) -> str:
         """The log, in sbatch's words; an array has one for each task."""
-        array = job.argv[0] == "pass-rate" or any(f.startswith("--array") for f in self.flags)
+        name, _ = self._arguments(job)
+        array = name == "pass-rate" or any(f.startswith("--array") for f in self.flags)
         return str(job.directory.resolve() / ("slurm-%A_%a.log" if array else "slurm-%j.log"))
 
     def _flags(self, job: Job) -> list[str]:

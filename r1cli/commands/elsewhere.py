@@ -69,7 +69,7 @@ def show(launcher: Launcher, job: Job) -> None:
 
 def line(ctx: typer.Context) -> list[str]:
     """The command as it was given, without the options that say where it runs."""
-    words: list[str] = [str(ctx.info_name)]
+    words: list[str] = []
     positional: list[str] = []
     for parameter in ctx.command.params:
         name = str(parameter.name)
@@ -81,7 +81,12 @@ def line(ctx: typer.Context) -> list[str]:
         if parameter.param_type_name == "argument":
             positional += values
         elif getattr(parameter, "is_flag", False):
-            words.append(parameter.opts[0])
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:
             words += [word for text in values for word in (parameter.opts[0], text)]
-    return [words[0], *positional, *words[1:]]
+    return [*_names(ctx), *positional, *words]
+
+
+def _names(ctx: Any) -> list[str]:
+    """What is typed after `r1` to reach the command: data, pass-rate."""
+    return [*_names(ctx.parent), str(ctx.info_name)] if ctx.parent else []

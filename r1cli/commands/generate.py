@@ -71,7 +71,9 @@ def generate(
     keep: str | None = typer.Option(None, help="all, best or correct.  [all]"),
     threshold: float | None = typer.Option(None, help="The least score of correct.  [1]"),
     limit: int | None = typer.Option(None, min=1, help="Only the first rows."),
-    shard: str = typer.Option("0/1", metavar="I/N", help="Only rows I, I+N, I+2N, ..."),
+    shard: str = typer.Option(
+        "0/1", metavar="I/N", help="Sample rows I, I+N, ... only; no file is written then."
+    ),
     records: Path = typer.Option(Path("runs/records"), help="Where attempts are kept."),
     push: str = typer.Option("", metavar="REPO", help="Push the file to the hub, with a card."),
     public: bool = typer.Option(False, help="With --push: let anyone see it."),
@@ -79,7 +81,11 @@ def generate(
     launch: list[str] = elsewhere.LAUNCH,
     dry_run: bool = elsewhere.DRY_RUN,
 ) -> None:
-    """Sample completions for every prompt of a dataset; run again, only what is missing."""
+    """Sample completions for every prompt of a dataset; run again, only what is missing.
+
+    Several shards share one store: when all are through, the command without --shard samples
+    nothing more and writes the whole.
+    """
     from r1cli import ui
     from r1cli.generation.job import Job
 
@@ -89,14 +95,13 @@ def generate(
     wanted = _recipe(ctx.params)
     place = shard_of(shard)
     job = Job(wanted, plugins, shard=place)
+    whole = place[1] == 1
     with ui.progress("generate") as progress:
-        tally = job.run(out, records, progress)
+        tally = job.run(out if whole else None, records, progress)
     failed = f", {tally.failed} failed" if tally.failed else ""
-    ui.say(
-        f"{tally.sampled} samples drawn, {tally.kept} kept from before{failed}; "
-        f"{tally.rows} rows: {out}"
-    )
-    if push:
+    made = f"{tally.rows} rows: {out}" if whole else f"shard {shard} is in {records}"
+    ui.say(f"{tally.sampled} samples drawn, {tally.kept} kept from before{failed}; {made}")
+    if push and whole:
         from r1cli.generation.publish import publish
 
         row = publish(out, push, wanted, private=not public)

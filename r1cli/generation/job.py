@@ -91,15 +91,21 @@ class Job:
     def key(self, item: Ask) -> str:
         return self.sampler.key_of(item.prompt, self.sampling)
 
-    def run(self, out: Path, folder: Path, progress: Progress) -> Tally:
+    def run(self, out: Path | None, folder: Path, progress: Progress) -> Tally:
         """Sample what the store in `folder` lacks, then write `out`, whole or not at all.
 
-        Samples that failed are left out and counted. Raises ProviderError where none is left.
+        Without `out` the samples are in the store, and that is all: a shard. Those that failed are
+        left out and counted. Raises ProviderError where none is left.
         """
-        check_out(out)
+        if out:
+            check_out(out)
         with Store(folder) as store, Judging(self.rewards, self.rows, store) as judging:
             tally = self._sample(store, judging, progress)
-            self._write(out, judging, tally)
+            if tally.failed and tally.failed == tally.wanted:
+                raise ProviderError(f"none of {tally.wanted} samples came; see the warnings above")
+            judging.finish()
+            if out:
+                self._write(out, judging, tally)
         return tally
 
     def _sample(self, store: Store, judging: Judging, progress: Progress) -> Tally:
@@ -141,9 +147,6 @@ class Job:
         return lacking, tally
 
     def _write(self, out: Path, judging: Judging, tally: Tally) -> None:
-        if tally.wanted == tally.failed:
-            raise ProviderError(f"none of {tally.wanted} samples came; see the warnings above")
-        judging.finish()
         items = iter(self.prompts)
         with RowWriter(out) as writer:
             while several := list(islice(items, TOGETHER)):

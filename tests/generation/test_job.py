@@ -91,8 +91,9 @@ def generate(plugins, tmp_path):
         given = {"model": "m", "dataset.name": "some", "engine.name": "fake", "sampling.n": 2}
         recipe = load(None, {**given, **options})
         job = Job(recipe, plugins, shard=shard)
-        tally = job.run(tmp_path / out, tmp_path / "records", lambda done, total, note: None)
-        return tally, read_rows(tmp_path / out)
+        path = tmp_path / out if out else None
+        tally = job.run(path, tmp_path / "records", lambda done, total, note: None)
+        return tally, read_rows(path) if path else []
 
     return generate
 
@@ -167,15 +168,16 @@ def test_other_settings_are_other_attempts(generate, engine):
     assert len(set(engine.seeds)) < len(engine.seeds)  # the same noise for the same place
 
 
-def test_shards_are_the_whole(generate, plugins):
+def test_shards_are_the_whole(generate, plugins, tmp_path):
     twice = [ROWS[0], ROWS[1], ROWS[0], ROWS[0]]
     plugins["datasets"].add(Entry("datasets", "twice", lambda: twice, "", "test", False))
-    parts = [generate(f"{i}.jsonl", (i, 3), **{"dataset.name": "twice"})[1] for i in range(3)]
-    assert [len(part) for part in parts] == [4, 2, 2]
-    assert len({row["attempt"] for part in parts for row in part}) == 8
-    _, whole = generate(**{"dataset.name": "twice"})
-    key = lambda row: row["attempt"]  # noqa: E731
-    assert sorted((row for part in parts for row in part), key=key) == sorted(whole, key=key)
+    parts = [generate(None, (i, 5), **{"dataset.name": "twice"})[0] for i in range(5)]
+    assert [part.sampled for part in parts] == [2, 2, 2, 2, 0], "one has no rows"
+    tally, whole = generate(**{"dataset.name": "twice"})
+    assert (tally.sampled, len({row["attempt"] for row in whole})) == (0, 8)
+    for path in (tmp_path / "records" / "attempts").iterdir():
+        path.unlink()
+    assert generate(**{"dataset.name": "twice"})[1] == whole, "as without shards"
 
 
 def test_a_template_writes_the_prompt_in_a_sandbox(generate, engine):

@@ -115,7 +115,7 @@ def test_eval_and_generate_go_the_same_way(r1):
     assert wanted in shown.stderr
     assert "#SBATCH --time=1:00:00\n" in shown.stderr
     shown = r1("generate", "--model", "m", "--out", "o.jsonl", "--on", "slurm", "--dry-run")
-    assert "sbatch --parsable o.jsonl.job/job.slurm --model m --out o.jsonl\n" in shown.stderr
+    assert "sbatch --parsable o.jsonl.job/job.slurm --out o.jsonl --model m\n" in shown.stderr
 
 
 # -- what is refused -----------------------------------------------------------------------------

@@ -86,13 +86,15 @@ def test_every_node_starts_r1_once_and_knows_its_number(slurm_env, sbatch):
     assert "1: r1 train grpo --recipe R on n2 node 1 of 2" in log()
 
 
-def test_an_array_shares_the_work(slurm_env, sbatch):
-    job = sbatch(
-        "#!/bin/sh\necho r1 $*\n", "pass-rate.slurm", "--sbatch--array=0-3", "D", "--n", "8"
-    )
+@pytest.mark.parametrize(
+    ("script", "command"), [("pass-rate", "data pass-rate"), ("generate", "generate")]
+)
+def test_an_array_shares_the_work(slurm_env, sbatch, script, command):
+    says = "#!/bin/sh\necho r1 $*\n"
+    job = sbatch(says, f"{script}.slurm", "--sbatch--array=0-3", "D", "--n", "8")
     slurm_env.wait_for(job, "COMPLETED")
     assert [log(str(i)) for i in range(4)] == [
-        f"r1 data pass-rate D --n 8 --shard {i}/4\n" for i in range(4)
+        f"r1 {command} D --n 8 --shard {i}/4\n" for i in range(4)
     ]
 
 
