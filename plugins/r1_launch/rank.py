@@ -6,6 +6,7 @@ shows the first one. Without LOGS in the environment (another launcher's rank) t
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import faulthandler
 import json
@@ -84,7 +85,9 @@ def main() -> int:
     ended = {"rank": rank, "code": code, "error": error or stderr.error, "time": time.time()}
     _note(notes / f"rank-{rank}.json", json.dumps(ended))
     # Of a rank that stops in good order the agent hears nothing: it would kill those still saving.
-    return 0 if code == INTERRUPTED else code
+    if code in (0, INTERRUPTED):
+        _leave()
+    return code
 
 
 def _run(log: TextIO) -> tuple[int, str]:
@@ -100,6 +103,14 @@ def _run(log: TextIO) -> tuple[int, str]:
         first = next(iter(str(error).splitlines()), "")
         return 1, f"error: rank {os.environ['RANK']}: {type(error).__name__}: {first}"[:500]
     return 0, ""
+
+
+def _leave() -> None:
+    """End in good order without taking the interpreter down, in which libraries crash at times."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _note(path: Path, text: str) -> None:

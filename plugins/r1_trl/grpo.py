@@ -47,6 +47,7 @@ def grpo(
     context = policy.context_length(model)
     room = context - config.max_completion_length if context else None
     rows = prompts.prepare(dataset, recipe, tokenizer, room=room, template=template)
+    _check_enough(rows, config, recipe)
 
     eos = {tokenizer.eos_token_id, *_ids(model.generation_config.eos_token_id)} - {None}
     opened = prefill(tokenizer, rows[0]["prompt"], **template)
@@ -201,6 +202,17 @@ def _trainer_class() -> type:
             return loss * self._loss_scale.get(self.model.training, 1.0)
 
     return Trainer
+
+
+def _check_enough(rows: Dataset, config: Any, recipe: Recipe) -> None:
+    """TRL draws whole generation batches only: of too few prompts it would train no step."""
+    needed = config.generation_batch_size // config.num_generations
+    if len(rows) < needed:
+        raise UsageError(
+            f"{recipe.where('dataset')} has {len(rows)} prompts, and one round of sampling takes "
+            f"{needed}; give more, or lower batch.prompts_per_step or "
+            "trainer.args.steps_per_generation"
+        )
 
 
 def _ids(value: Any) -> list[int]:

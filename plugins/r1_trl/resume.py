@@ -42,6 +42,7 @@ class Resumable:
     checkpoint: Path | None = None
     args: Any
     state: Any
+    model: Any
     accelerator: Any
     _metrics: dict[str, Any]
     _total_loss_scalar: float
@@ -120,6 +121,8 @@ class Resumable:
         # Of a checkpoint of the last step, transformers would train one step more.
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
+        else:
+            self.model.train()  # where TRL looks up which metrics to close with
 
 
 @contextmanager

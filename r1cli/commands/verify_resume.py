@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ import typer
 from r1cli import source, ui
 from r1cli.check import check
 from r1cli.errors import R1Error, UsageError
-from r1cli.files import read_rows, write_atomic
+from r1cli.files import write_atomic
 from r1cli.plugins import Plugins
-from r1cli.recipe import Recipe
+from r1cli.recipe import Component, Recipe
 from r1cli.run import Run
 from r1cli.sameness import compare
 
-STEPS, SAVE_AT, KILL_AFTER = 6, 3, 4
+STEPS, SAVE_AT, KILL_AFTER = 6, 3, 5
 """A checkpoint at an odd step is inside any window of an even number of steps."""
-POLL_SECONDS = 0.02
 
 
 def verify_resume(recipe: Recipe, plugins: Plugins, directory: Path) -> None:
@@ -35,14 +33,17 @@ def verify_resume(recipe: Recipe, plugins: Plugins, directory: Path) -> None:
         raise UsageError(f"--verify-resume runs here, launch.name is {recipe.launch.name!r}")
     folder = directory.with_name(f"{directory.name}.verify-resume")
     shutil.rmtree(folder, ignore_errors=True)
-    short = folder / "recipe.yaml"
+    short, killed = folder / "recipe.yaml", folder / "killed.yaml"
     write_atomic(short, source.dump(_short(recipe, plugins).model_dump(mode="json")))
+    kill = Component(name="kill_after", args={"step": KILL_AFTER})
+    write_atomic(killed, source.dump(_short(recipe, plugins, kill).model_dump(mode="json")))
     whole, cut = folder / "whole", folder / "cut"
 
     ui.say(f"1 of 3: {STEPS} steps without a stop")
     _end(_start(recipe, short, whole), whole)
     ui.say(f"2 of 3: the same, killed after step {KILL_AFTER}")
-    _kill(_start(recipe, short, cut), cut)
+    if not _start(recipe, killed, cut):
+        raise R1Error(f"{cut} ended, though it was to be killed ({cut}.log)")
     checkpoint = Run(cut, recipe).last_checkpoint()
     if checkpoint is None:
         raise R1Error(f"no checkpoint was written by step {KILL_AFTER} ({cut}.log)")
@@ -67,40 +68,30 @@ def verify_resume(recipe: Recipe, plugins: Plugins, directory: Path) -> None:
     ui.show(f"resume is exact: gone on from {checkpoint.name}, the same to the last bit")
 
 
-def _short(recipe: Recipe, plugins: Plugins) -> Recipe:
+def _short(recipe: Recipe, plugins: Plugins, *callbacks: Component) -> Recipe:
     """The recipe for a few steps, of which nothing is measured or pushed."""
     short = getattr(check(recipe, plugins).trainer, "short", None)
     if short is None:
         raise UsageError(f"trainer {recipe.trainer.name!r} cannot be cut short: it has no `short`")
     args = {**recipe.trainer.args, **short(STEPS, SAVE_AT)}
     trainer = recipe.trainer.model_copy(update={"args": args})
-    off: dict[str, Any] = {"benchmarks": [], "callbacks": [], "hub": None}
+    off: dict[str, Any] = {"benchmarks": [], "callbacks": list(callbacks), "hub": None}
     return recipe.model_copy(update={"trainer": trainer, **off})
 
 
-def _start(recipe: Recipe, short: Path, run: Path) -> subprocess.Popen[bytes]:
+def _start(recipe: Recipe, short: Path, run: Path) -> int:
+    """Train in a process of its own; its exit code."""
     command: Sequence[str] = ("train", str(recipe.trainer.name), "--recipe", str(short))
     with Path(f"{run}.log").open("ab") as log:
-        return subprocess.Popen(
+        return subprocess.run(
             [sys.executable, "-m", "r1cli", *command, "--run", str(run)],
             stdout=log,
             stderr=log,
-        )
+            check=False,
+        ).returncode
 
 
-def _end(process: subprocess.Popen[bytes], run: Path) -> None:
-    if process.wait():
+def _end(code: int, run: Path) -> None:
+    if code:
         lines = Path(f"{run}.log").read_text("utf-8", "replace").strip().splitlines()
         raise R1Error(f"{run} failed: {lines[-1] if lines else 'it said nothing'} ({run}.log)")
-
-
-def _kill(process: subprocess.Popen[bytes], run: Path) -> None:
-    """SIGKILL, which nothing can prepare for; launched ranks go with their launcher."""
-    while process.poll() is None:
-        if any(row.get("step", 0) >= KILL_AFTER for row in read_rows(run / "metrics.jsonl")):
-            process.kill()
-            process.wait()
-            return
-        time.sleep(POLL_SECONDS)
-    _end(process, run)
-    raise R1Error(f"{run} ended before it could be killed; its steps are too short to tell")

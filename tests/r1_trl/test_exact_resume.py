@@ -152,7 +152,9 @@ def test_a_checkpoint_of_an_earlier_r1_goes_on_with_a_warning(check, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [(), ("--processes", "2", "--accelerator", "ddp")])
+@pytest.mark.parametrize(
+    "ranks", [(), ("--processes", "2", "--accelerator", "ddp", "--set", "dataset.args.size=19")]
+)
 @pytest.mark.parametrize("trainer", list(SETS))
 def test_verify_resume_kills_a_run_and_finds_no_difference(trainer, ranks, tmp_path):
     done = verify(trainer, tmp_path, *ranks)
@@ -190,6 +192,12 @@ def verify(trainer, directory, *more):
     program = [sys.executable, "-m", "r1cli", "train", trainer, "--recipe", f"tiny/{trainer}"]
     command = [*program, *sets, *more, "--verify-resume", "--run", str(directory / "run")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_too_few_prompts_for_a_round_of_sampling_are_refused(plugins, tmp_path):
+    recipe = recipes.load("tiny/grpo", [*SETS["grpo"], "dataset.args.size=7"])
+    with pytest.raises(UsageError, match="has 7 prompts, and one round of sampling takes 8"):
+        train(recipe, plugins, tmp_path / "run")
 
 
 def test_only_a_run_on_this_machine_is_verified(r1):
