@@ -1,13 +1,16 @@
 """What evaluation costs: scoring stored completions, and the evaluator over the bare engine.
 
-    python benchmarks/eval.py [--completions 10000] [--lighteval] [--tokens 512] [--rounds 3]
+    python benchmarks/eval.py [--completions 10000] [--lighteval] [--rounds 5]
+    python benchmarks/eval.py --completions 0 --engine transformers --tokens 512 --problems 256
 
 Scoring: distinct GSM8K completions (published outputs of five models, then the set's own worked
 solutions) through `r1 eval --completions`, all included: reading, matching, judging, writing rows.
 `--lighteval` judges the same ones by LightEval's own metric, in the environment that r1 makes.
-Overhead: answers of a small random model to held-out sums, drawn by the engine alone, then by
-`r1 eval` with its store and its scorer, then read from the store: what is not the engine's. Where
-the engine and the scorer's workers share CPUs, they take them from each other.
+Overhead: the same samples drawn by the engine alone, then by `r1 eval` with its store, its scorer
+and its rows; in alternating order, as the median of the rounds' ratios. The engine is one that
+takes time and no CPU, as a GPU does (`--seconds` for `--together` samples at a time), on GSM8K; or
+a tiny model on this CPU, which the scorer's workers then share. The workers start, and import what
+they judge by, beside the sampling: how long that takes says how short a run is too short for it.
 """
 
 from __future__ import annotations
@@ -17,22 +20,24 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from r1cli import Sampling, ui
+from r1cli import Completion, Sampling, ui
 from r1cli.collecting import Sampler, seed_of, stream
 from r1cli.dataset import problem_hash
 from r1cli.evaluation import Evaluation, read_stored
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.evaluation.measuring import measure
 from r1cli.plugins import Plugins, builtin_plugins
-from r1cli.recipe import BenchmarkRun
+from r1cli.recipe import BenchmarkRun, Component
 from r1cli.registry import Entry
 from r1cli.scoring import Scorer, bind_reward
-from r1cli.types import Draw
+from r1cli.types import Benchmark, Draw, Drawn
 
 DATA = Path(__file__).parents[2] / "shared/data"
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
@@ -86,45 +91,111 @@ def scoring(count: int, lighteval: bool, plugins: Plugins) -> dict[str, Any]:
     return found
 
 
-def overhead(tokens: int, rounds: int, problems: int, plugins: Plugins) -> list[dict[str, Any]]:
-    """A row per round: seconds, and CPU seconds of this process and its workers."""
-    model = str(plugins["models"].get("r1_tiny_blank").load()())
-    sampling = Sampling(temperature=1.0, max_tokens=tokens, n=1)
-    args = {"max_tokens": tokens, "n": 1, "size": problems}
-    run = BenchmarkRun(name="chain_sums", args=args)
-    benchmark = bind_benchmark(run, plugins, "here")
-    prompts = Evaluation(run, benchmark, plugins).prompts
-    draws = [Draw(p, seed_of(0, problem_hash(p), 0)) for p in prompts]
+HARD = Completion(r"<answer>\boxed{\frac{\sqrt[3]{x^2+1}}{\log_2 7}}</answer>")
+"""An answer that only a computer algebra system can compare with a number."""
+
+
+class Waiting:
+    """An engine whose samples take `seconds` each, `together` at a time, and no CPU: a model that
+    another device samples. It answers worked solutions, so that the scorer has something to read.
+    """
+
+    def __init__(self, seconds: float, together: int, answers: Sequence[str]) -> None:
+        self.seconds, self.together, self.answers = seconds, together, answers
+
+    def stream(self, draws: Iterable[Draw], sampling: Sampling) -> Iterator[list[Drawn]]:
+        started, numbered = time.perf_counter(), enumerate(draws)
+        waves = 0
+        while wave := list(islice(numbered, self.together)):
+            waves += 1
+            # Due by the clock: an evaluator that keeps up is not charged for the time it takes.
+            time.sleep(max(0.0, started + waves * self.seconds - time.perf_counter()))
+            yield [Drawn(p, self._completion(p)) for p, _ in wave]
+
+    def _completion(self, position: int) -> Completion:
+        text = self.answers[position % len(self.answers)]
+        return Completion(text, tokens=len(text.split()))
+
+
+def overhead(given: argparse.Namespace, plugins: Plugins) -> list[dict[str, Any]]:
+    """A row per round: the engine alone and the evaluator with it, one after the other.
+
+    Which of the two is first alternates, so that a machine that gets slower or faster favours none.
+    """
+    held: list[Any] = []  # the engine that is timed, loaded
+    entry = Entry("engines", "loaded", lambda *, model: nullcontext(held[0]), "", "here", False)
+    plugins["engines"].add(entry)
+    run, benchmark, model, engine = _asked(given, plugins)
+    evaluation = Evaluation(run, benchmark, plugins)
+    draws = [Draw(p, seed_of(0, problem_hash(p), 0)) for p in evaluation.prompts]
+    sampling = benchmark.sampling
     found = []
-    with Sampler("transformers", model, {}, plugins).open() as engine:
-        plugins["engines"].add(
-            Entry("engines", "loaded", lambda *, model: nullcontext(engine), "", "here", False)
-        )
+    with engine as opened:
+        held.append(opened)
+
+        def bare() -> None:
+            for _ in stream(opened, draws, sampling):
+                pass
 
         def evaluate(place: Path) -> None:
-            options: dict[str, Any] = {"engine": "loaded", "records": place / "records"}
             folder = Path(tempfile.mkdtemp(dir=place))
-            measure(Path(model), [(run, benchmark)], plugins, folder, **options)
+            measure(model, [(run, benchmark)], plugins, folder, records=place / "records")
 
-        list(stream(engine, draws[:64], sampling))  # warm
-        for _ in range(rounds):
+        bare()  # warm
+        for number in range(given.rounds):
             with tempfile.TemporaryDirectory() as name:
-                bare = clocked(lambda: list(stream(engine, draws, sampling)))
-                whole = clocked(lambda: evaluate(Path(name)))
-                own = clocked(lambda: evaluate(Path(name)))  # all samples are in the store now
+                place = Path(name)
+                works = [bare, lambda place=place: evaluate(place)]
+                order = (0, 1) if number % 2 == 0 else (1, 0)
+                seconds = {which: clocked(works[which]) for which in order}
+                own = clocked(lambda place=place: evaluate(place))  # all is in the store now
+            starting = clocked(lambda: start(evaluation))
+            (alone, alone_cpu), (whole, whole_cpu) = seconds[0], seconds[1]
             found.append(
                 {
                     "samples": len(draws),
-                    "engine s": bare[0],
-                    "eval s": whole[0],
-                    "more %": 100 * (whole[0] / bare[0] - 1),
-                    "engine CPU s": bare[1],
-                    "eval CPU s": whole[1],
+                    "engine s": alone,
+                    "eval s": whole,
+                    "more s": whole - alone,
+                    "more %": 100 * (whole / alone - 1),
+                    "workers' start s": starting[0],
+                    "engine CPU s": alone_cpu,
+                    "eval CPU s": whole_cpu,
                     "eval without engine s": own[0],
-                    "its CPU s": own[1],
                 }
             )
     return found
+
+
+def start(evaluation: Evaluation) -> None:
+    """The scorer's workers from nothing to a verdict that needs their libraries, and their end."""
+    columns = {name: [value] for name, value in evaluation.problems[0].items()}
+    with Scorer([evaluation.scorer]) as scorer:
+        scorer.score([HARD], evaluation.prompts[:1], columns)
+
+
+def medians(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of each column the median over the rounds: of ratios, not a ratio of sums."""
+    return {name: median(row[name] for row in rounds) for name in rounds[0]}
+
+
+def _asked(
+    given: argparse.Namespace, plugins: Plugins
+) -> tuple[BenchmarkRun, Benchmark, Path, Any]:
+    """The benchmark, the model it is said to be of, and the engine that both are timed with."""
+    model = Path(plugins["models"].get("r1_tiny_blank").load()())
+    loaded = Component(name="loaded")
+    if given.engine == "transformers":
+        args = {"max_tokens": given.tokens, "n": 1, "size": given.problems}
+        run = BenchmarkRun(name="chain_sums", args=args, engine=loaded)
+        engine = Sampler("transformers", str(model), {}, plugins).open()
+    else:
+        data = str(DATA / "bench/gsm8k_test.jsonl")
+        run = BenchmarkRun(name="gsm8k", data=data, limit=given.problems, engine=loaded)
+        answers = [row["answer"] for row in rows("bench/gsm8k_test.jsonl")[: given.problems]]
+        engine = nullcontext(Waiting(given.seconds, given.together, answers))
+    benchmark = bind_benchmark(run, plugins, "here")
+    return run, benchmark, model, engine
 
 
 def clocked(work: Callable[[], Any]) -> tuple[float, float]:
@@ -139,15 +210,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--completions", type=int, default=10_000)
     parser.add_argument("--lighteval", action="store_true")
+    parser.add_argument("--engine", choices=("waiting", "transformers"), default="waiting")
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--together", type=int, default=256)
     parser.add_argument("--tokens", type=int, default=512)
-    parser.add_argument("--problems", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--problems", type=int, default=1319)
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     plugins = builtin_plugins()
-    found = scoring(given.completions, given.lighteval, plugins)
-    ui.table([found], list(found), title="scoring")
-    rounds = overhead(given.tokens, given.rounds, given.problems, plugins)
-    ui.table(rounds, list(rounds[0]), title="overhead")
+    if given.completions:
+        found = scoring(given.completions, given.lighteval, plugins)
+        ui.table([found], list(found), title="scoring")
+    rounds = overhead(given, plugins)
+    ui.table([*rounds, medians(rounds)], list(rounds[0]), title="overhead; the last row: medians")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""What a chat template writes into the model's turn before the model does."""
+"""What stands in the model's turn before the model writes: the template's own, and what is forced.
+
+A prompt that ends in a message of the assistant is to be continued. Templates rewrite such a
+message (Qwen3's drops reasoning from it, or adds an empty one), so it is not given to them: it
+stands behind the turn that they open, less what they have opened by themselves.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from r1cli.types import Prompt
+from r1cli.types import Message, Prompt
 
 TAG = "<think>"
 
@@ -13,20 +18,45 @@ def render(tokenizer: Any, prompt: Prompt, **template: Any) -> str:
     """The text that the model continues: messages through the chat template, a string as it is."""
     if isinstance(prompt, str):
         return prompt
+    asked, forced = continued(prompt)
     text: str = tokenizer.apply_chat_template(
-        prompt, tokenize=False, add_generation_prompt=True, **template
+        asked, tokenize=False, add_generation_prompt=True, **template
     )
+    if forced:
+        text += _lacking(_opened(tokenizer, asked, **template), forced)
     return text
 
 
 def prefill(tokenizer: Any, prompt: Prompt, **template: Any) -> str:
-    """The reasoning tags that the rendered prompt already opens in the model's turn, or "".
+    """What the answer to the rendered prompt already begins with: forced, or reasoning tags, or "".
 
     DeepSeek-R1-Distill and Qwen3-Thinking end their generation prompt in `<think>`; a reward that
     looks only at what was sampled would miss the tag for every completion.
     """
     if isinstance(prompt, str):
         return ""
+    asked, forced = continued(prompt)
+    opened = _opened(tokenizer, asked, **template)
+    return opened + _lacking(opened, forced)
+
+
+def continued(prompt: list[Message]) -> tuple[list[Message], str]:
+    """A conversation as what is asked, and what the answer is made to begin with, "" or more."""
+    if prompt and prompt[-1]["role"] == "assistant":
+        return prompt[:-1], prompt[-1]["content"]
+    return prompt, ""
+
+
+def _lacking(opened: str, forced: str) -> str:
+    """The part of `forced` that a template which has `opened` the answer has not written."""
+    if opened.rstrip() == forced.rstrip():
+        return ""
+    begun = next((b for b in (opened, opened.rstrip()) if forced.startswith(b)), "")
+    return forced[len(begun) :]
+
+
+def _opened(tokenizer: Any, prompt: list[Message], **template: Any) -> str:
+    """The reasoning tags that the template writes into the model's turn, or ""."""
     opened = render(tokenizer, prompt, **template)
     closed: str = tokenizer.apply_chat_template(
         prompt, tokenize=False, add_generation_prompt=False, **template

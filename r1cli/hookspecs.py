@@ -85,6 +85,11 @@ def checkpoint_saved(run: Run, path: Path, step: int) -> None:
 
 
 @hookspec
+def scores_came(run: Run) -> None:
+    """Benchmarks that ran as jobs of their own were scored after the run had ended."""
+
+
+@hookspec
 def pipeline_finished(runs: list[Run], directory: Path) -> None:
     """Every stage of a pipeline is trained and measured; `directory` holds them all."""
 

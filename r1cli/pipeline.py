@@ -63,7 +63,7 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
             _train(policy, run, rows, parts)
         if is_main_process():
             scores = measure_final(run, parts.benchmarks, plugins)
-            run.record(scores=[score.to_dict() for score in scores], status="finished")
+            run.record(scores=scores, status="finished")
     if recipe.hub and is_main_process():
         push_finished(run, Wanted(**recipe.hub.model_dump()))
     return run

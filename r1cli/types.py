@@ -102,7 +102,8 @@ class Benchmark:
     `dataset` names a registered dataset and its arguments. `prepare(rows, **prepare_args)` makes
     problems of its rows where they are not such already. `columns` says, for each column that
     the prompt or the scorer needs, the names it goes by in the wild, best first; empty keeps all
-    as they are. `prompt` is a format string over a row's columns. `scorer` names a reward,
+    as they are. `prompt` is a format string over a row's columns, `prefill` what every answer is
+    made to begin with (`<think>\\n`): part of it, and not sampled. `scorer` names a reward,
     `measures` further rewards whose mean is reported beside the score. `votes` is false where
     equal answers are no agreement (programs): there is no maj@n then. `citation` says where
     problems, prompt and scoring come from.
@@ -122,6 +123,7 @@ class Benchmark:
     scorer_args: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     system_prompt: str | None = None
+    prefill: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     votes: bool = True
 

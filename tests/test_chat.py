@@ -73,3 +73,33 @@ def test_template_arguments_reach_the_template():
 def test_text_goes_as_it_is():
     assert render(None, "<think>1 + 1") == "<think>1 + 1"
     assert prefill(None, "1 + 1 <think>") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "forced", "whole"),
+    [
+        ("chatml", "<think>\n", "<think>\n"),
+        ("qwen3-thinking", "<think>\n", "<think>\n"),
+        ("qwen3-thinking", "<think>", "<think>\n"),
+        ("qwen3-thinking", "<think>\nWell", "<think>\nWell"),
+        ("qwen3-thinking", "<think> Well", "<think>\n Well"),
+        ("r1-distill", "<think>\n", "<think>\n"),
+        ("opens unasked", "<think>\n", "<think>"),
+        ("chatml", "The answer", "The answer"),
+    ],
+)
+def test_a_forced_beginning_stands_behind_the_templates_own_and_is_counted_once(
+    name, forced, whole
+):
+    tokenizer = Tokenizer(TEMPLATES[name][0])
+    asked = [{"role": "user", "content": "1 + 1?"}]
+    begun = [*asked, {"role": "assistant", "content": forced}]
+    assert prefill(tokenizer, begun) == whole
+    before = render(tokenizer, asked)
+    assert render(tokenizer, begun) == before.removesuffix(prefill(tokenizer, asked)) + whole
+
+
+def test_a_template_that_ends_the_thought_does_not_pass_for_one_that_opens_it():
+    begun = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<think>\n"}]
+    tokenizer = Tokenizer(TEMPLATES["qwen3"][0])
+    assert prefill(tokenizer, begun, no_think=True) == "<think>\n\n</think>\n\n<think>\n"

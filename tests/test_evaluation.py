@@ -75,6 +75,10 @@ def right(prompt, sample):
     return re.search(r"\d+", prompt)[0]
 
 
+def always_one(prompt, sample):
+    return "1"
+
+
 @pytest.fixture
 def plugins(monkeypatch):
     monkeypatch.setattr(collecting, "BATCH", 2)
@@ -178,6 +182,18 @@ def test_the_spec_changes_with_what_decides_the_number(prepare, change):
         other = replace(other, columns={"problem": ("question",), "solution": ("other",)})
     assert prepare(other).hash != prepare().hash
     assert prepare(limit=2).hash != prepare().hash
+
+
+def test_a_forced_prefill_is_asked_for_stored_and_part_of_the_spec(prepare, tmp_path):
+    forced = replace(SUMS, prefill="<think>\n")
+    engine = Engine(always_one)
+    run(prepare(forced), engine, tmp_path)
+    assert set(engine.asked) == {"<think>\n"}  # the last message, which is to be continued
+    [path] = tmp_path.glob("*.jsonl")
+    assert read_rows(path)[0]["prompt"][-1]["role"] == "user"
+    spec = json.loads(path.with_suffix(".json").read_text())["spec"]
+    assert spec["prefill"] == "<think>\n"
+    assert "prefill" not in prepare().spec and prepare().hash != prepare(forced).hash
 
 
 def test_the_spec_is_the_same_for_the_same(prepare):

@@ -12,6 +12,7 @@ pytest.importorskip("datasets", reason="rows are datasets.Dataset objects")
 from r1cli import recipe_file as recipes
 from r1cli.errors import UsageError
 from r1cli.evaluation.during import During
+from r1cli.evaluation.launched import Launched
 from r1cli.evaluation.score import Score
 from r1cli.pipeline import train
 from r1cli.plugins import builtin_plugins
@@ -72,7 +73,8 @@ def listening(tmp_path, recipe):
             return found
 
         bound = [(benchmark, None) for benchmark in benchmarks]
-        listener = During(run, bound, lambda event, **values: said.append(event), measure)
+        jobs = Launched(run, builtin_plugins())
+        listener = During(run, bound, lambda event, **values: said.append(event), measure, jobs)
         return run, listener, said
 
     return build
@@ -101,7 +103,7 @@ def test_every_nth_checkpoint_is_measured_and_told_everywhere(listening):
 def test_after_a_resume_the_count_goes_on_and_later_scores_are_forgotten(listening):
     run, listener, _ = listening([0.1, 0.2, 0.3], BenchmarkRun(name="b", every=2))
     save(listener, run, 10, 20, 30, 40)
-    again = During(run, listener.benchmarks, listener.emit, listener.measure)
+    again = During(run, listener.benchmarks, listener.emit, listener.measure, listener.jobs)
     save(again, run, 40)  # resumed from 30
     assert [(s["step"], s["mean"]) for s in run.state["checkpoint_scores"]] == [
         (20, 0.1),
@@ -143,7 +145,9 @@ def test_patience(listening, means, stopped):
     assert run.state.get("stopped_early", "") == run.enough
     if stopped:
         assert run.enough == "b has not got better than 30.0 % for 2 measured checkpoints"
-        assert During(run, listener.benchmarks, listener.emit, listener.measure).run.enough
+        assert During(
+            run, listener.benchmarks, listener.emit, listener.measure, listener.jobs
+        ).run.enough
 
 
 def test_patience_without_checkpoints_is_an_error(recipe):

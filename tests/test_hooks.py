@@ -171,6 +171,13 @@ def test_hook_run_finished(run):
     assert (run.directory / "ended.txt").read_text() == "well\n"
 
 
+def test_hook_scores_came(run):
+    run.directory.mkdir()
+    run.state = {"scores": [{}, {}]}
+    example("scores_came").emit("scores_came", run=run)
+    assert (run.directory / "late.txt").read_text() == "2\n"
+
+
 def test_hook_pipeline_finished(run, tmp_path):
     example("pipeline_finished").emit("pipeline_finished", runs=[run, run], directory=tmp_path)
     assert (tmp_path / "stages.txt").read_text() == f"{run.directory}\n" * 2

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from r1_engines.request import forced
 from r1cli import (
     Completion,
     Draw,
@@ -146,6 +147,8 @@ class Distilabel:
 
 
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    if begun := forced(prompt):
+        raise UsageError(f"engine 'distilabel' cannot make answers begin with {begun!r}; use vllm")
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 

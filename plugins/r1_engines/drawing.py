@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from r1_engines.reply import Reply, read_reply
-from r1_engines.request import Wording
+from r1_engines.request import Wording, forced
 from r1cli import Completion, Draw, Drawn, Endpoint, Gone, R1Error, Refused, Sampling, UsageError
 
 log = logging.getLogger("r1cli.engine")
@@ -38,7 +38,8 @@ class Drawing:
         path, fields = self.wording.body(draw.prompt, sampling)
         started = time.perf_counter()
         try:
-            reply = await self._ask(path, self.wording.drawing(fields, draw.seed))
+            body = self.wording.drawing(fields, draw.seed)
+            reply = await self._ask(path, body, forced(draw.prompt))
         except Refused as refusal:
             if refusal.status in NOT_ABOUT_A_PROMPT:
                 raise
@@ -69,9 +70,9 @@ class Drawing:
             return Drawn(position, error=error)
         return Drawn(position, error=UsageError(f"{refusal}; lower --max-tokens"))
 
-    async def _ask(self, path: str, body: dict[str, Any]) -> Reply:
+    async def _ask(self, path: str, body: dict[str, Any], begun: str = "") -> Reply:
         reply: Reply = await self.endpoint.ask(
-            path, body, partial(read_reply, prefill=self.prefill)
+            path, body, partial(read_reply, prefill=begun or self.prefill)
         )
         if not reply.usage:
             self._say_once("the endpoint does not count tokens: they are estimates")

@@ -12,6 +12,7 @@ OURS = ("model", "messages", "prompt", "n", "stream")
 
 STRIDE = 1_000_003  # between the seeds of neighbours, for those of batches are consecutive
 SEEDS = 2**31  # servers differ in how large a seed they take; all take these
+CONTINUES = "continue_final_message"
 LIMITS = ("max_tokens", "max_completion_tokens")
 
 FILL_IN = ("vllm", "sglang")
@@ -23,6 +24,12 @@ NEUTRAL = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 def seed_of(seed: int, index: int, number: int) -> int:
     """The seed of sample `number` of prompt `index`: no two of a batch are drawn by one noise."""
     return (seed + index * STRIDE + number) % SEEDS
+
+
+def forced(prompt: Prompt) -> str:
+    """What the answer is made to begin with: a last message that is the assistant's, or ""."""
+    last = {} if isinstance(prompt, str) or not prompt else prompt[-1]
+    return last["content"] if last.get("role") == "assistant" else ""
 
 
 @dataclass
@@ -42,7 +49,18 @@ class Wording:
             raise UsageError("extra_body may not say 'seed': samples would be equal; give --seed")
 
     def body(self, prompt: Prompt, sampling: Sampling) -> tuple[str, dict[str, Any]]:
-        """The path of the request, and all of its body but the seed."""
+        """The path of the request, and all of its body but the seed.
+
+        Raises UsageError for an answer that is begun already: most servers answer it anew, and
+        others put it to a chat template which may rewrite it.
+        """
+        if self.chat and forced(prompt) and not self.extra.get(CONTINUES):
+            raise UsageError(
+                f"engine 'openai' cannot make a server begin answers with {forced(prompt)!r}; use "
+                "engine vllm or transformers, or, where vLLM or SGLang serves a model whose chat "
+                "template keeps the text as it is, say so: --engine-arg 'extra_body={"
+                f"{CONTINUES}: true, add_generation_prompt: false}}'"
+            )
         given: dict[str, Any]
         if self.chat and not isinstance(prompt, str):
             path, given = "chat/completions", {"messages": prompt}

@@ -49,6 +49,14 @@ def run_finished(run: Run, error: BaseException | None) -> None:
 
 
 @hookimpl
+def scores_came(run: Run) -> None:
+    """Write the report anew, with the scores that came late in it."""
+    from r1_monitor import report
+
+    report.write_run(run)
+
+
+@hookimpl
 def pipeline_finished(runs: list[Run], directory: Path) -> None:
     """Write the pipeline's report.html, and draw its curves on the terminal."""
     from r1_monitor import picture, report

@@ -12,7 +12,10 @@ from r1_monitor.series import Rows, reinforced, reward_names, series
 from r1cli import MissingExtra, Run, ui, write_atomic
 
 NAME = "report.html"
-_SHOWN_ELSEWHERE = {"scores", "checkpoint_scores", "checkpoint_steps", "status", "error"}
+_SHOWN_ELSEWHERE = {
+    *("scores", "checkpoint_scores", "checkpoint_steps", "benchmark_jobs"),
+    *("status", "error"),
+}
 
 
 def write_run(run: Run, error: BaseException | None = None) -> Path:
@@ -159,6 +162,10 @@ def _checkpoints(state: dict[str, Any]) -> list[Markup]:
         at = "the final policy" if failure["step"] is None else f"step {failure['step']}"
         said = f"benchmark {failure['benchmark']} failed on {at}: {failure['error']}"
         shown.append(tag("p", said, kind="bad"))
+    for job in state.get("benchmark_jobs", []):
+        at = "the final policy" if job["step"] is None else f"step {job['step']}"
+        said = f"benchmark {job['benchmark']} on {at} was under way as a job"
+        shown.append(tag("p", said, kind="faint"))
     return shown
 
 

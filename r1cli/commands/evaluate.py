@@ -30,7 +30,9 @@ def evaluate(
     ),
     data: Path | None = typer.Option(None, help="A local copy of the benchmark's problems."),
     engine: str = typer.Option(
-        "transformers", help="What samples.", autocompletion=completer("engines")
+        "",
+        help="What samples; default the recipe's, or transformers.",
+        autocompletion=completer("engines"),
     ),
     engine_arg: list[str] = typer.Option(
         [], "--engine-arg", metavar="KEY=VALUE", help="An argument of the engine; repeatable."
@@ -45,6 +47,7 @@ def evaluate(
     limit: int | None = typer.Option(None, min=1, help="Only the first problems."),
     prompt: str | None = typer.Option(None, help="Ask by this format string over columns."),
     system_prompt: str | None = typer.Option(None, help="Ask after this system prompt."),
+    prefill: str | None = typer.Option(None, help="Make every answer begin with this."),
     scorer: str = typer.Option(
         "", help="Score by this reward.", autocompletion=completer("rewards")
     ),
@@ -92,9 +95,13 @@ def evaluate(
         "data": str(data) if data else None,
         "prompt": prompt,
         "system_prompt": system_prompt or (asked.system_prompt if asked else None),
+        "prefill": prefill,
         "scorer": {"name": scorer} if scorer else None,
         "columns": arguments(column, "--column") or None,
     }
+    engine_args = arguments(engine_arg, "--engine-arg") | ({"url": url} if url else {})
+    if engine or engine_args:
+        options["engine"] = {"name": engine or "transformers", "args": engine_args}
     given = {name: value for name, value in options.items() if value is not None}
     bound = benchmarks_named(benchmarks or [], plugins, asked, args=args, **given)
     ks = _ks(k)
@@ -110,11 +117,8 @@ def evaluate(
                 completions, completion_column, bound, plugins, out, code, ks, progress
             )
         else:
-            engine_args = arguments(engine_arg, "--engine-arg") | ({"url": url} if url else {})
             scores = measure(
                 *(path, bound, plugins, folder / "eval"),
-                engine=engine,
-                engine_args=engine_args,
                 code=code,
                 ks=ks,
                 records=records,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from r1cli.commands import installed_plugins
+
 if TYPE_CHECKING:
     from r1cli.run import Run
 
 app = typer.Typer(help="List and show runs.", no_args_is_help=True)
 
-TABLES = ("scores", "checkpoint_scores", "checkpoint_steps")
+TABLES = ("scores", "checkpoint_scores", "checkpoint_steps", "benchmark_jobs")
 """Keys of run.json that are tables of their own."""
 
 
@@ -36,14 +38,17 @@ def show(
     run: Path = typer.Argument(help="A run directory."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """One run: where it came from, how it ended, what it scored."""
+    """One run: where it came from, how it ended, what it scored; late scores are taken in."""
     from r1cli import ui
     from r1cli.errors import UsageError
+    from r1cli.evaluation.launched import collect_late
     from r1cli.run import list_runs
 
     runs = list_runs(run) if run.is_dir() else []
     if not runs:
         raise UsageError(f"{run} is no run directory; see: r1 runs list")
+    if any(r.state.get("benchmark_jobs") for r in runs):
+        collect_late(runs, installed_plugins())
     if json:
         ui.show_json([{"directory": r.directory, **r.state, "last": _last(r)} for r in runs])
         return
@@ -53,6 +58,11 @@ def show(
         rows += [{"what": key, "value": value} for key, value in _last(one).items()]
         ui.table(rows, ["what", "value"], title=str(one.directory))
     show_scores(list(reversed(runs)))
+    for one in reversed(runs):
+        for job in one.state.get("benchmark_jobs", []):
+            at = "the final policy" if job["step"] is None else f"step {job['step']}"
+            place = one.directory / job["folder"]
+            ui.say(f"under way: benchmark {job['benchmark']} on {at}, in {place}")
 
 
 def show_scores(runs: Sequence[Run]) -> None:
@@ -98,5 +108,6 @@ def _row(run: Run, root: Path) -> dict[str, Any]:
 
 
 def _last(run: Run) -> dict[str, Any]:
-    metrics = run.metrics()
-    return metrics[-1] if metrics else {}
+    """The last row of the last step: scores of jobs may come after later ones."""
+    rows = reversed(run.metrics())
+    return max(rows, key=lambda row: int(row.get("step", 0)), default={})

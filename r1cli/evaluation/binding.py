@@ -28,6 +28,7 @@ def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark
         benchmark = replace(benchmark, dataset="file", args={"path": run.data})
     elif benchmark.dataset == "file" and "path" not in {**benchmark.args, **run.args}:
         raise UsageError(f"benchmark {run.name!r} at {where} needs its problems: --data FILE")
+    _check_place(run, plugins, where)
     load = plugins["datasets"].get(benchmark.dataset, where).load()
     sampling, preparing, loading = _sorted_out(run, benchmark, load, where)
     try:
@@ -38,6 +39,8 @@ def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark
         benchmark = replace(benchmark, prompt=run.prompt)
     if run.system_prompt is not None:
         benchmark = replace(benchmark, system_prompt=run.system_prompt)
+    if run.prefill is not None:
+        benchmark = replace(benchmark, prefill=run.prefill)
     if run.scorer is not None:
         scorer = run.scorer
         benchmark = replace(benchmark, scorer=scorer.name, scorer_args=scorer.args)
@@ -82,6 +85,18 @@ def _named(name: str, plugins: Plugins, where: str) -> Benchmark:
     if not isinstance(found, Benchmark):
         raise PluginError(f"benchmark {name!r} is {found!r} and no r1cli.Benchmark")
     return found
+
+
+def _check_place(run: BenchmarkRun, plugins: Plugins, where: str) -> None:
+    """Raise UsageError for an engine or a launcher that is none, or takes other arguments."""
+    engine, launch = run.engine, run.launch
+    function = plugins["engines"].get(engine.name, where).load()
+    what = f"engine {engine.name!r}"
+    signature.bind(function, engine.args, what=what, where=where, expected=("model",))
+    if launch:
+        function = plugins["launchers"].get(launch.name, where).load()
+        what = f"launcher {launch.name!r}"
+        function(**signature.bind(function, launch.args, what=what, where=where))
 
 
 def _sorted_out(

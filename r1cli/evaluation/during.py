@@ -1,8 +1,8 @@
 """Benchmarks on checkpoints while a run goes on, and the end of a run that no longer gets better.
 
 The first rank measures while the others wait for it at their next step: a benchmark that takes
-longer than the ranks' collective time-out (NCCL: 10 minutes) ends such a run. Measure less, or a
-copy by `r1 eval --on slurm`.
+longer than the ranks' collective time-out (NCCL: 10 minutes) ends such a run. Measure less, or
+`launch` it as a job of its own.
 """
 
 from __future__ import annotations
@@ -28,18 +28,35 @@ class Measure(Protocol):
     ) -> list[Score]: ...
 
 
+class Elsewhere(Protocol):
+    """Benchmarks that jobs of their own measure; see launched.py."""
+
+    def forget(self, step: int) -> None: ...
+
+    def collect(self) -> list[dict[str, Any]]: ...
+
+    def submit(self, benchmark: BenchmarkRun, model: Path, step: int | None) -> None: ...
+
+
 class During:
     """Passes a run's events on; before it tells of a checkpoint, it measures it.
 
     Scores go to `checkpoint_scores` of run.json, to the metrics as `benchmark/<name>`, and to
-    `run.measured` for the trainer's trackers. What fails is logged, kept in `benchmark_failures`,
-    and stops nothing.
+    `run.measured` for the trainer's trackers. Those of `jobs` come at a later checkpoint, where
+    trackers are told `benchmark/<name>/step`, too. What fails is logged, kept in
+    `benchmark_failures`, and stops nothing.
     """
 
     def __init__(
-        self, run: Run, benchmarks: Sequence[Bound], emit: Callable[..., None], measure: Measure
+        self,
+        run: Run,
+        benchmarks: Sequence[Bound],
+        emit: Callable[..., None],
+        measure: Measure,
+        jobs: Elsewhere,
     ) -> None:
-        self.run, self.benchmarks, self.emit, self.measure = run, benchmarks, emit, measure
+        self.run, self.benchmarks, self.emit = run, benchmarks, emit
+        self.measure, self.jobs = measure, jobs
         run.enough = self._enough()
 
     def __call__(self, event: str, **values: Any) -> None:
@@ -49,6 +66,7 @@ class During:
 
     def _checkpoint(self, path: Path, step: int) -> None:
         """Count it, measure what is due, forget what an earlier try found past it."""
+        came = self._came(step)
         state = self.run.state
         steps = [s for s in state.get("checkpoint_steps", []) if s < step] + [step]
         due = [pair for pair in self.benchmarks if len(steps) % (pair[0].every or 1) == 0]
@@ -58,24 +76,43 @@ class During:
             failures.append(told_failure(benchmark, error, step))
 
         folder = self.run.directory / "eval" / f"step-{step}"
+        here = [pair for pair in due if pair[0].launch is None]
         try:
-            scores = self.measure(path, due, folder, failed) if due else []
+            scores = self.measure(path, here, folder, failed) if here else []
         except Exception as error:  # a checkpoint that no engine can load, say
             scores = []
             failed("all", error)
+        for benchmark in [benchmark for benchmark, _ in due if benchmark.launch]:
+            try:
+                self.jobs.submit(benchmark, path, step)
+            except Exception as error:
+                failed(benchmark.name, error)
         earlier = [s for s in state.get("checkpoint_scores", []) if s["step"] < step]
         self.run.record(
             checkpoint_steps=steps,
             checkpoint_scores=earlier + [{"step": step, **score.to_dict()} for score in scores],
             benchmark_failures=state.get("benchmark_failures", []) + failures,
         )
-        self.run.measured = {f"benchmark/{score.benchmark}": score.mean for score in scores}
+        measured = {f"benchmark/{score.benchmark}": score.mean for score in scores}
+        self.run.measured = {**came, **measured}
         if scores:
-            self.run.log_metrics({"step": step, **self.run.measured})
+            self.run.log_metrics({"step": step, **measured})
             log.info("step %d: %s", step, ", ".join(map(_line, scores)))
         self.run.enough = self._enough()
         if self.run.enough:
             self.run.record(stopped_early=self.run.enough)
+
+    def _came(self, step: int) -> dict[str, float]:
+        """What the jobs of checkpoints before this one have found, as trackers are told."""
+        told: dict[str, float] = {}
+        try:
+            self.jobs.forget(step)
+            for score in self.jobs.collect():
+                name = f"benchmark/{score['benchmark']}"
+                told |= {name: score["mean"], f"{name}/step": score["step"]}
+        except Exception as error:
+            log.error("jobs of benchmarks: %s: %s", type(error).__name__, error)
+        return told
 
     def _enough(self) -> str:
         """Why training should stop: a benchmark has not got better for its patience; else ""."""
@@ -94,10 +131,11 @@ class During:
         return ""
 
 
-def told_failure(benchmark: str, error: Exception, step: int | None = None) -> dict[str, Any]:
+def told_failure(benchmark: str, error: Exception | str, step: int | None = None) -> dict[str, Any]:
     """A failure as run.json keeps it; the log is told, too."""
     at = "" if step is None else f" at step {step}, and training goes on"
-    line = " ".join(f"{type(error).__name__}: {error}".split())
+    said = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    line = " ".join(said.split())
     log.error("benchmark %s failed%s: %s", benchmark, at, line)
     return {"benchmark": benchmark, "step": step, "error": line}
 

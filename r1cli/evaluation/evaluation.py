@@ -78,6 +78,10 @@ class Evaluation:
         each = 1 if sampling.temperature == 0 else sampling.n
         return {(p, s) for p in range(len(self.problems)) for s in range(each)}
 
+    def is_sampled(self, directory: Path, model_key: str) -> bool:
+        """Whether `directory` holds every sample of this model."""
+        return self.places <= {_place(row) for row in read_rows(self._path(directory, model_key))}
+
     def run(
         self,
         draw: Source,
@@ -94,7 +98,7 @@ class Evaluation:
         earlier is judged again, not drawn again.
         """
         started, wanted = time.perf_counter(), self.places if places is None else places
-        path = directory / f"{_file_name(self.name)}-{self.hash}-{model_key}.jsonl"
+        path = self._path(directory, model_key)
         kept = {p: row for row in read_rows(path) if (p := _place(row)) in wanted}
         failed = {place: row for place, row in kept.items() if row["failed"]}
         rows = {place: row for place, row in kept.items() if place not in failed}
@@ -128,6 +132,9 @@ class Evaluation:
         )
         self._describe(path, model_key, score)
         return score
+
+    def _path(self, directory: Path, model_key: str) -> Path:
+        return directory / f"{_file_name(self.name)}-{self.hash}-{model_key}.jsonl"
 
     def _judged(self, drawn: Sequence[tuple[Place, Completion]], scorer: Scorer) -> list[Sample]:
         problems = [self.problems[problem] for (problem, _), _ in drawn]

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from r1cli.errors import Interrupted
 from r1cli.evaluation.during import Bound, During, Failed, told_failure
 from r1cli.evaluation.evaluation import Evaluation, Progress
+from r1cli.evaluation.launched import Launched, with_new
 from r1cli.evaluation.sampled import HeldSampler, sampled
 from r1cli.evaluation.score import Score
 from r1cli.plugins import Plugins
-from r1cli.recipe import Component, Recipe
+from r1cli.recipe import BenchmarkRun, Component, Recipe
 from r1cli.records import DEFAULT, Store
 from r1cli.run import Run
+from r1cli.sampling import sampler_key
+from r1cli.types import Benchmark
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +33,13 @@ def measure(
     plugins: Plugins,
     folder: Path,
     *,
-    engine: str = "transformers",
-    engine_args: dict[str, Any] | None = None,
     code: Component | None = None,
     ks: Sequence[int] = (),
     records: Path = DEFAULT,
     failed: Failed | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
-    """Run benchmarks on one model, loaded once, and only where a sample of it is missing.
+    """Run benchmarks on one model, loaded once by each engine, and only where samples are missing.
 
     Samples and scores go to `folder`, attempts to the store `records`. `code` names the provider
     for scorers that run programs, `ks` are those of pass@k. With `failed`, a benchmark that fails
@@ -46,26 +48,25 @@ def measure(
     scores: list[Score] = []
     if not benchmarks:
         return scores
-    with (
-        Store(records) as store,
-        HeldSampler(engine, str(model), engine_args or {}, plugins) as sampler,
-    ):
-        for run, benchmark in benchmarks:
-            try:
-                evaluation = Evaluation(run, benchmark, plugins, code=code)
-                score = evaluation.run(
-                    sampled(evaluation, sampler, store),
-                    folder,
-                    model_key=sampler.key,
-                    ks=ks,
-                    progress=progress or _logged(run.name),
-                )
-            except Exception as error:
-                if failed is None or isinstance(error, Interrupted):
-                    raise
-                failed(run.name, error)
-            else:
-                scores.append(score)
+    with Store(records) as store:
+        for engine, alike in groupby(benchmarks, key=lambda pair: pair[0].engine):
+            with HeldSampler(engine.name, str(model), engine.args, plugins) as sampler:
+                for run, benchmark in alike:
+                    try:
+                        evaluation = Evaluation(run, benchmark, plugins, code=code)
+                        score = evaluation.run(
+                            sampled(evaluation, sampler, store),
+                            folder,
+                            model_key=sampler.key,
+                            ks=ks,
+                            progress=progress or _logged(run.name),
+                        )
+                    except Exception as error:
+                        if failed is None or isinstance(error, Interrupted):
+                            raise
+                        failed(run.name, error)
+                    else:
+                        scores.append(score)
     return scores
 
 
@@ -86,21 +87,53 @@ def listening(run: Run, benchmarks: Sequence[Bound], plugins: Plugins) -> Callab
     ) -> list[Score]:
         return _of_run(run, model, benchmarks, plugins, folder, failed)
 
-    return During(run, often, plugins.emit, on_checkpoint)
+    return During(run, often, plugins.emit, on_checkpoint, Launched(run, plugins))
 
 
-def measure_final(run: Run, benchmarks: Sequence[Bound], plugins: Plugins) -> list[Score]:
-    """The scores of a run's final policy. A benchmark that fails is recorded, and ends nothing."""
+def measure_final(run: Run, benchmarks: Sequence[Bound], plugins: Plugins) -> list[dict[str, Any]]:
+    """The scores of a run's final policy, as run.json keeps them.
+
+    A benchmark that fails is recorded, and ends nothing. Those that are launched are submitted, and
+    are here once their samples are.
+    """
+    jobs = Launched(run, plugins)
+    came = [score for score in jobs.collect() if score["step"] is None]
     before = run.state.get("benchmark_failures", [])
     failures = [failure for failure in before if failure["step"] is not None]
 
     def failed(benchmark: str, error: Exception) -> None:
         failures.append(told_failure(benchmark, error))
 
-    scores = _of_run(run, run.model, benchmarks, plugins, run.directory / "eval", failed)
+    folder, here = run.directory / "eval", []
+    for said, benchmark in benchmarks:
+        if said.launch is None or _is_sampled(run, said, benchmark, plugins, folder):
+            here.append((said, benchmark))
+            continue
+        try:
+            jobs.submit(said, run.model, None)
+        except Exception as error:
+            failed(said.name, error)
+    scores = _of_run(run, run.model, here, plugins, folder, failed)
     if failures != before:
         run.record(benchmark_failures=failures)
-    return scores
+    if jobs.pending:
+        log.info(
+            "benchmarks under way as jobs: %d; for their scores: r1 runs show %s",
+            *(len(jobs.pending), run.directory),
+        )
+    return with_new(came, [score.to_dict() for score in scores])
+
+
+def _is_sampled(
+    run: Run, said: BenchmarkRun, benchmark: Benchmark, plugins: Plugins, folder: Path
+) -> bool:
+    """Whether a job has left every sample of the final policy here."""
+    try:
+        evaluation = Evaluation(said, benchmark, plugins, code=run.recipe.code)
+        key = sampler_key(said.engine.name, str(run.model), said.engine.args, plugins)
+        return evaluation.is_sampled(folder, key)
+    except Exception:  # told by whoever measures it
+        return False
 
 
 def _of_run(

@@ -46,9 +46,12 @@ class Wanted(Ask):
 def sampled(evaluation: Evaluation, sampler: Sampler, store: Store) -> Source:
     """The completions of a model, each stored before it is judged.
 
+    A forced prefill is asked for as the beginning of the assistant's message.
     Raises ProviderError at the end where some samples came to nothing; the others are kept.
     """
-    sampling, prompts = evaluation.benchmark.sampling, evaluation.prompts
+    sampling, prefill = evaluation.benchmark.sampling, evaluation.benchmark.prefill
+    begun = [{"role": "assistant", "content": prefill}] if prefill else []
+    prompts = [[*prompt, *begun] for prompt in evaluation.prompts]
 
     def draw(places: set[Place]) -> Iterator[tuple[Place, Completion]]:
         left = set(places)
@@ -60,7 +63,7 @@ def sampled(evaluation: Evaluation, sampler: Sampler, store: Store) -> Source:
         errors: list[Exception] = []
         asks = (
             Wanted(
-                problem_hash(question(evaluation.problems[problem]) or prompts[problem]),
+                problem_hash(question(evaluation.problems[problem]) or evaluation.prompts[problem]),
                 *(prompts[problem], range(number, number + 1), (problem, number)),
             )
             for problem, number in sorted(left)

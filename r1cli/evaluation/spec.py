@@ -2,8 +2,9 @@
 
 The hash covers every prompt (system prompt included) and gold answer, so the data behind a name
 may move and is noticed; the sampling without the number of samples; the scorer with its arguments
-and the source it consists of, so another extractor is another spec. Where the model's turn starts
-is its chat template's, which `prefill` of each sample tells.
+and the source it consists of, so another extractor is another spec. What the
+chat template opens the answer with is the model's, and told as `prefill` of each sample; what a
+benchmark makes it begin with is part of the spec.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def write_spec(
     return {
         "prompt": benchmark.prompt,
         "system_prompt": benchmark.system_prompt,
+        **({"prefill": benchmark.prefill} if benchmark.prefill else {}),
         "sampling": canonical(benchmark.sampling),
         "scorer": _judge(scorer),
         "measures": [_judge(measure) for measure in measures],

@@ -68,8 +68,10 @@ class BenchmarkRun(Component):
 
     `args` override its sampling and its dataset's arguments; `limit` takes the first problems only;
     `data` is a local copy of its problems. `prompt`, `system_prompt`, `scorer` and `columns`
-    (wanted names to present ones) replace its own. Training stops early after `patience`
-    checkpoints in a row without a better score.
+    (wanted names to present ones) replace its own, and `prefill` is what every answer is made to
+    begin with. `engine` samples; with `launch`, in a job of its own that a launcher starts while
+    training goes on. Training stops early after `patience` checkpoints in a row without a better
+    score.
     """
 
     limit: int | None = Field(default=None, ge=1)
@@ -78,6 +80,9 @@ class BenchmarkRun(Component):
     system_prompt: str | None = None
     scorer: Component | None = None
     columns: dict[str, str] = {}
+    prefill: str | None = None
+    engine: Component = Component(name="transformers")
+    launch: Component | None = None
     every: int | None = Field(default=None, ge=1)
     patience: int | None = Field(default=None, ge=1)
 
@@ -85,6 +90,11 @@ class BenchmarkRun(Component):
     def _patience_needs_every(self) -> BenchmarkRun:
         if self.patience is not None and self.every is None:
             raise ValueError("patience counts checkpoints: say every, too")
+        if self.patience is not None and self.launch is not None:
+            raise ValueError(
+                "patience needs each score before training goes on, and launch does not wait: "
+                "leave out one of them"
+            )
         return self
 
 

@@ -174,6 +174,17 @@ def test_a_text_is_sent_as_it_is(server: Server) -> None:
     assert server.bodies[-1]["prompt"] == "S\n\nhi" and completion.startswith("S\n\nhi ")
 
 
+def test_an_answer_is_begun_only_where_the_server_is_said_to_continue_it(server: Server) -> None:
+    begun = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "<think>\n"}]
+    with pytest.raises(UsageError, match="cannot make a server begin answers with '<think>"):
+        draw(server, begun)
+    extra = {"continue_final_message": True, "add_generation_prompt": False}
+    server.reply = lambda body: choices("two")
+    [[completion]] = draw(server, begun, extra_body=extra)
+    assert (completion, completion.prefill) == ("<think>\ntwo", "<think>\n")
+    assert server.bodies[-1]["continue_final_message"] and server.bodies[-1]["messages"] == begun
+
+
 def test_greedy_is_one_completion_whatever_n(server: Server) -> None:
     [group] = draw(server, sampling=Sampling(temperature=0, n=5))
     assert len(group) == 1 and "n" not in server.bodies[0]

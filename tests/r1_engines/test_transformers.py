@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from r1_engines.transformers import transformers
-from r1cli import Completion, Sampling, UsageError
+from r1cli import Completion, Sampling, UsageError, render
 
 pytestmark = pytest.mark.train
 
@@ -71,6 +71,16 @@ def test_the_checkpoints_own_sampling_defaults_are_not_used(model, tmp_path):
         with transformers(model=path) as engine:
             found.append(engine.generate(PROMPTS, sampling))
     assert found[0] == found[1]
+
+
+def test_an_answer_that_is_begun_is_continued(model):
+    prompt = PROMPTS[0]
+    begun = [*prompt, {"role": "assistant", "content": "<think>\n"}]
+    with transformers(model=model) as engine:
+        text = render(engine.tokenizer, prompt) + "<think>\n"
+        [[continued], [plain]] = engine.generate([begun, text], Sampling(temperature=0))
+    assert continued.prefill == "<think>\n"
+    assert continued == "<think>\n" + plain
 
 
 def test_a_model_that_is_nowhere_is_an_error():
