@@ -22,7 +22,7 @@ model: {name: seven}
 dataset: {name: countdown, args: {size: 100, numbers: [3, 4]}}
 rewards: [{name: countdown}]
 trainer: {name: grpo, args: {max_completion_length: 4096, use_vllm: true}}
-launch: {accelerator: zero3}
+launch: {accelerator: fsdp}
 batch: {prompts_per_step: 7, group_size: 8}
 """
 SERVER = ("--set", "trainer.args.vllm_mode=server")

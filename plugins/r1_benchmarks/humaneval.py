@@ -36,6 +36,7 @@ humaneval = Benchmark(
     },
     prompt=PROMPT,
     scorer="binary_code",
+    scorer_args={"seconds": 20.0},  # as for mbpp
     sampling=sampling(n=16),
     votes=False,
     citation=(

@@ -39,6 +39,7 @@ mbpp = Benchmark(
     },
     prompt=PROMPT,
     scorer="binary_code",
+    scorer_args={"seconds": 20.0},  # one solution takes 3, and a busy machine must not decide
     sampling=sampling(n=4),
     votes=False,
     citation=(

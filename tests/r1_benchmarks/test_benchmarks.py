@@ -53,7 +53,7 @@ BOXED = "\nPlease reason step by step, and put your final answer within \\boxed{
 def plugins():
     return Plugins(
         EntryPoint(name=name, value=name, group="r1cli.plugins")
-        for name in ("r1_benchmarks", "r1_data")
+        for name in ("r1_benchmarks", "r1_data", "r1_engines")
     )
 
 
