@@ -31,6 +31,7 @@ from typing import Any
 from r1cli.data.decontaminate import Hit, Item, Tally, decontaminate
 from r1cli.data.ngrams import LEVELS, Index
 from r1cli.data.row_file import RowFile
+from r1cli.parallel import processes
 
 N = 8
 BENCHMARKS = ("aime24", "aime25", "math_500", "olympiadbench", "amc23")
@@ -121,7 +122,7 @@ def ours(path: Path, benchmarks: dict[str, list[str]], workers: int) -> Flags:
         index,
         column="problem",
         mode="remove",
-        workers=workers,
+        workers=processes(workers),
         tally=tally,
         found=hits.append,
     )

@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Message = dict[str, str]
 """A chat message: `role` (system, user or assistant) and `content`."""
@@ -194,8 +197,21 @@ class Job:
     directory: Path
 
 
+class Pool(Protocol):
+    """Where batches are worked on, `size` at a time; what with, who opens it has said."""
+
+    @property
+    def size(self) -> int: ...
+
+    def submit(self, sent: Any) -> Future[Any]: ...
+
+
 class Launcher(Protocol):
-    """Starts a job. `command` is pure: it is what `--dry-run` prints."""
+    """Starts a job. `command` is pure: it is what `--dry-run` prints.
+
+    With `pool(function, shared)`, a context manager that gives a `Pool`, it also works on batches
+    of a command that runs where it was typed: `function(shared, sent)` for each.
+    """
 
     def command(self, job: Job) -> list[str]: ...
 

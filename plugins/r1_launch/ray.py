@@ -2,55 +2,60 @@
 
 A shard puts its samples into the attempt store, which every node sees: it may run anywhere, and
 again after its node is lost, and then draws only what is missing. The command that follows finds
-all of it there and writes what it would have written without a cluster.
+all of it there and writes what it would have written without a cluster. A command that keeps no
+work there (decontaminate, score) runs where it is, and its batches are the tasks: `Ray.pool`.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from r1_launch import shard
-from r1cli import Job, ProviderError, UsageError, disk_errors, require, ui
+from r1_launch.cluster import connected
+from r1_launch.ray_pool import RayPool, ray_pool
+from r1cli import Job, ProviderError, UsageError, disk_errors, ui
 
 SHARDED = (("generate",), ("data", "pass-rate"))
 """The commands that take --shard and keep what they sample in the attempt store."""
 FINAL = (UsageError.exit_code, 3, 4)
 """Exit codes of what would go wrong anywhere: arguments, a package, a plugin."""
+SHARDS = 8
+"""Unless the launcher is told how many."""
 SECONDS = 1.0
 """Between two looks at the logs."""
 
 
 def ray(
     *,
-    shards: int = 8,
+    shards: int | None = None,
     cpus: float = 1,
     gpus: float = 0,
     address: str = "",
     retries: int = 2,
 ) -> Ray:
-    """A launcher on a Ray cluster, for commands with --shard: generate and data pass-rate.
+    """A launcher on a Ray cluster, for what it can take apart.
+
+    generate and data pass-rate go there in shards, data decontaminate and reward score in batches.
 
     Args:
-        shards: into how many parts the rows go; as many run at a time as there is room for.
-        cpus: cores that a shard is given.
-        gpus: GPUs that a shard is given; half a one for two shards on each.
+        shards: into how many parts the rows go, 8 unless given; as many run as there is room for.
+        cpus: cores that a shard or batch is given.
+        gpus: GPUs that it is given; half a one for two on each.
         address: of the cluster: HOST:PORT, ray://HOST:PORT, auto for the one of this machine. By
             default RAY_ADDRESS, then the one of this machine, then one that is started for this.
-        retries: how often a shard is started again that failed or was lost with its node.
+        retries: how often one is started again that failed or was lost with its node.
     """
     least = {"shards": (shards, 1), "retries": (retries, 0), "cpus": (cpus, 0), "gpus": (gpus, 0)}
     for name, (value, bound) in least.items():
-        if value < bound:
+        if value is not None and value < bound:
             raise UsageError(f"launcher 'ray': {name} = {value:g} must be {bound} or more")
     if gpus > 1 and gpus != int(gpus):
         raise UsageError(f"launcher 'ray': gpus = {gpus:g} must be a whole number or less than 1")
@@ -58,8 +63,23 @@ def ray(
 
 
 class Ray:
-    def __init__(self, shards: int, room: dict[str, float], address: str, retries: int) -> None:
-        self.shards, self.room, self.address, self.retries = shards, room, address, retries
+    def __init__(
+        self, shards: int | None, room: dict[str, float], address: str, retries: int
+    ) -> None:
+        self._asked, self.shards = shards, shards or SHARDS
+        self.room, self.address, self.retries = room, address, retries
+
+    def pool(
+        self, function: Callable[[Any, Any], Any], shared: Any
+    ) -> AbstractContextManager[RayPool]:
+        """The cluster for batches of this command. Raises UsageError where shards are asked for."""
+        if self._asked:
+            raise UsageError(
+                f"launcher 'ray': shards = {self._asked} is for commands with --shard; this one "
+                "sends its rows in batches, as many at a time as there is room for"
+            )
+        room, address, retries = self.room, self.address, self.retries
+        return ray_pool(function, shared, room=room, address=address, retries=retries)
 
     def command(self, job: Job) -> list[str]:
         """What the first of the shards runs; nothing is started."""
@@ -68,11 +88,10 @@ class Ray:
     def submit(self, job: Job) -> int:
         """Run all shards, then the whole, and return its exit code, or that of a failed shard."""
         self.check(job)
-        require("ray", "ray")
         folder = job.directory.resolve()
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with self._cluster():
+        with connected(self.address, self.room, "shard"):
             code = self._run(job, folder)
         if code:
             return code
@@ -91,36 +110,6 @@ class Ray:
         if "--shard" in job.argv:
             raise UsageError("--on ray gives every shard its share; leave --shard away")
         return [*job.argv, "--shard", f"{number}/{self.shards}"]
-
-    @contextmanager
-    def _cluster(self) -> Iterator[None]:
-        import ray
-
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody
-        address = self.address or os.environ.get("RAY_ADDRESS", "")
-        try:
-            _knock(address)
-            ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ProviderError(
-                f"no Ray cluster at {address or 'this machine'}: {reason}"
-            ) from error
-        try:
-            self._check_room(ray.nodes())
-            yield
-        finally:
-            ray.shutdown()
-
-    def _check_room(self, nodes: list[dict[str, Any]]) -> None:
-        """Refuse shards that would wait forever."""
-        alive = [node["Resources"] for node in nodes if node["Alive"]]
-        if not any(all(node.get(k, 0) >= v for k, v in self.room.items()) for node in alive):
-            has = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in alive)
-            raise UsageError(
-                f"no node of the cluster has room for a shard of {self.room['CPU']:g} CPUs and "
-                f"{self.room['GPU']:g} GPUs; its nodes have {has}"
-            )
 
     def _run(self, job: Job, folder: Path) -> int:
         """Run the shards to their ends; 0, or the exit code of the first one that is given up."""
@@ -191,13 +180,6 @@ class Logs:
         path = self.paths[number]
         lines = path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []
         return lines[-1] if lines else "it said nothing"
-
-
-def _knock(address: str) -> None:
-    """Raise OSError where nobody answers: Ray itself goes on trying for many minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _end(ref: Any) -> tuple[int, str]:

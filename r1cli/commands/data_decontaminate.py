@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from r1cli.commands import arguments, completer, installed_plugins
+from r1cli.commands import arguments, completer, elsewhere, installed_plugins
 from r1cli.commands.data_options import ARG, COLUMN, DATASET, JSON, ON_ERROR, OnError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Normalise(StrEnum):
 
 
 def decontaminate(
+    ctx: typer.Context,
     dataset: str = DATASET,
     against: list[str] = typer.Option(
         [], help="A benchmark by its name; repeatable.", autocompletion=completer("benchmarks")
@@ -48,6 +49,9 @@ def decontaminate(
     report: Path | None = typer.Option(None, help="A folder for report.html, .json, hits.jsonl."),
     workers: int = typer.Option(0, min=0, help="Processes; 0 is one per core, at most 8."),
     on_error: OnError = ON_ERROR,
+    on: str = elsewhere.ON,
+    launch: list[str] = elsewhere.LAUNCH,
+    dry_run: bool = elsewhere.DRY_RUN,
     json: bool = JSON,
 ) -> None:
     """Find the rows that share NGRAM words in a row with a benchmark."""
@@ -59,17 +63,24 @@ def decontaminate(
     from r1cli.data.decontaminate import Tally
     from r1cli.data.decontaminate import decontaminate as find
     from r1cli.data.ngrams import LEVELS, Index
-    from r1cli.data.parallel import cores
     from r1cli.data.row_writer import RowWriter, check_out
     from r1cli.data.source import Rows
     from r1cli.data.text import text_column
+    from r1cli.errors import UsageError
     from r1cli.extras import require
+    from r1cli.parallel import cores, processes
 
     require("train", "numpy")
     ui.narrate()
     plugins = installed_plugins()
     if out:
         check_out(out, dataset)
+    beside = out or report or Path(Path(dataset).name)
+    pool = elsewhere.workers(
+        ctx, on, launch, dry_run, beside.with_name(f"{beside.name}.job"), plugins
+    )
+    if pool and workers:
+        raise UsageError(f"--workers {workers} are of this machine; launcher {on!r} has its own")
     items = _items(against, against_data, against_file, plugins)
     benchmarks = dict(Counter(item.benchmark for item in items))
     rows = Rows(dataset, arguments(arg), plugins, on_error=on_error.value)
@@ -89,7 +100,7 @@ def decontaminate(
             column=chosen,
             mode=mode.value,
             dedup=dedup,
-            workers=workers or min(cores(), 8),
+            workers=pool or processes(workers or min(cores(), 8)),
             tally=tally,
             found=page.add if page else lambda hit: None,
         )

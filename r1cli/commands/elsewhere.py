@@ -1,4 +1,8 @@
-"""A command that runs as a job somewhere else: `--on slurm --launch time=2:00:00`."""
+"""A command that runs somewhere else: `--on slurm --launch time=2:00:00`.
+
+As a job, whole or in shards; or here, with its batches worked on there, where the command can say
+what a batch is and the launcher has a pool for them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import typer
 from r1cli.commands import arguments, completer
 
 if TYPE_CHECKING:
+    from r1cli.parallel import Workers
     from r1cli.plugins import Plugins
     from r1cli.types import Job, Launcher
 
@@ -40,19 +45,43 @@ def submit_line(
     argv: list[str], on: str, launch: list[str], dry_run: bool, directory: Path, plugins: Plugins
 ) -> int:
     """Hand a command line to a launcher, or show what would be handed over; the exit code."""
-    from r1cli import signature
     from r1cli.types import Job
 
-    function = plugins["launchers"].get(on, "--on").load()
-    args = signature.bind(
-        function, arguments(launch, "--launch"), what=f"launcher {on!r}", where="--launch"
-    )
-    launcher = function(**args)
+    launcher = _launcher(on, launch, plugins)
     job = Job(argv=argv, processes=1, accelerator="single", directory=directory)
     if dry_run:
         show(launcher, job)
         return 0
     return int(launcher.submit(job))
+
+
+def workers(
+    ctx: typer.Context, on: str, launch: list[str], dry_run: bool, directory: Path, plugins: Plugins
+) -> Workers | None:
+    """The pool of a launcher for this command's batches; None where no launcher is asked for.
+
+    A launcher without pools is handed the command whole, and the command is left.
+    """
+    from r1cli import ui
+
+    pool = getattr(_launcher(on, launch, plugins), "pool", None) if on else None
+    if pool is None:
+        submit(ctx, on, launch, dry_run, directory, plugins)
+    elif dry_run:
+        ui.say(f"r1 {' '.join(line(ctx))} runs here; launcher {on!r} works on its batches")
+        raise typer.Exit
+    return pool
+
+
+def _launcher(on: str, launch: list[str], plugins: Plugins) -> Launcher:
+    from r1cli import signature
+
+    function = plugins["launchers"].get(on, "--on").load()
+    args = signature.bind(
+        function, arguments(launch, "--launch"), what=f"launcher {on!r}", where="--launch"
+    )
+    launcher: Launcher = function(**args)
+    return launcher
 
 
 def show(launcher: Launcher, job: Job) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from r1cli.commands import completer, installed_plugins
+from r1cli.commands import completer, elsewhere, installed_plugins
 
 if TYPE_CHECKING:
     from r1cli.lab.table_file import Samples
+    from r1cli.types import Outcome
 
 NAMES = completer("rewards")
 NAME = typer.Argument(help="A reward.", autocompletion=NAMES)
@@ -22,18 +23,25 @@ JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
 def score(
+    ctx: typer.Context,
     file: Path = FILE,
     reward: list[str] = typer.Option([], help="A reward; may be given more than once."),
     arg: list[str] = ARG,
     column: list[str] = COLUMN,
     completion_column: str = COMPLETION_COLUMN,
     out: Path | None = typer.Option(None, help="Write rows and scores: .jsonl or .parquet."),
+    on: str = elsewhere.ON,
+    launch: list[str] = elsewhere.LAUNCH,
+    dry_run: bool = elsewhere.DRY_RUN,
     json: bool = JSON,
 ) -> None:
     """Score a file of completions; print how the scores lie."""
+    from contextlib import ExitStack
+
     from r1cli import ui
     from r1cli.errors import UsageError
     from r1cli.lab import named, table_file
+    from r1cli.lab.batches import batches, scored_by, scored_here
     from r1cli.lab.distribution import histogram, summary
     from r1cli.scoring import Scorer
 
@@ -43,13 +51,27 @@ def score(
     if out is not None:
         table_file.check_writable(out)
     rewards = named.rewards(reward, arg, plugins)
+    beside = out or Path(file.name)
+    pool = elsewhere.workers(
+        ctx, on, launch, dry_run, beside.with_name(f"{beside.name}.job"), plugins
+    )
     samples = _samples(file, column, completion_column)
     samples.check(rewards)
-    with Scorer(rewards) as scorer:
-        outcomes = scorer.score(samples.completions, samples.prompts, samples.columns)
+    scored: dict[int, tuple[Outcome, ...]] = {}
+    with ExitStack() as stack:
+        found = batches(samples, rewards)
+        if pool:
+            judged = scored_by(pool, reward, arg, found)
+        else:
+            judged = scored_here(stack.enter_context(Scorer(rewards)), found)
+        progress = stack.enter_context(ui.progress("score"))
+        for batch, several in judged:
+            scored.update(zip(batch.places, zip(*several, strict=True), strict=True))
+            progress(len(scored), len(samples))
+    outcomes = list(zip(*(scored[place] for place in range(len(samples))), strict=True))
     if out is not None:
-        scored = {r.name: o for r, o in zip(rewards, outcomes, strict=True)}
-        table_file.write_scores(out, samples.rows, scored)
+        by_name = {r.name: o for r, o in zip(rewards, outcomes, strict=True)}
+        table_file.write_scores(out, samples.rows, by_name)
         ui.say(f"wrote {len(samples)} rows to {out}")
     rows = [summary(r.name, o) for r, o in zip(rewards, outcomes, strict=True)]
     ui.table(rows, list(rows[0]), as_json=json)

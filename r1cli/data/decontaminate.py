@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from typing import Any, Literal, NamedTuple
 
 from r1cli.data.ngrams import Index, Overlap
-from r1cli.data.parallel import in_order
 from r1cli.data.row_file import Row
 from r1cli.data.text import text_of
+from r1cli.parallel import Workers, in_order
 
-BATCH = 2048  # rows that go to a worker together
+BATCH = 8192  # rows that go to a worker together
 SHOWN = 3  # benchmark items that are named for one row
 
 
@@ -65,7 +65,7 @@ def decontaminate(
     column: str,
     mode: Literal["flag", "remove"],
     dedup: bool = False,
-    workers: int = 1,
+    workers: Workers,
     tally: Tally,
     found: Callable[[Hit], None] = lambda hit: None,
 ) -> Iterator[Row]:
@@ -76,7 +76,7 @@ def decontaminate(
     first is no duplicate; eight bytes of each text are held for that, and nothing else of any row.
     """
     seen: set[bytes] = set()
-    batches = (_Batch(some, [text_of(row.get(column)) for row in some]) for some in _some(rows))
+    batches = (_Batch(some, _texts(some, column)) for some in _some(rows))
     looked = in_order(
         _look, (index, dedup), batches, send=lambda batch: batch.texts, workers=workers
     )
@@ -99,9 +99,10 @@ def decontaminate(
             seen.add(digest)
         tally.duplicates += len(again)
         if mode == "remove":
-            kept = [
-                row for place, row in enumerate(batch) if place not in hits and place not in again
-            ]
+            wanted = bytearray(b"\1") * len(batch)
+            for place in again.union(hits):
+                wanted[place] = 0
+            kept = list(compress(batch, wanted))
         else:
             kept = batch
             for place, row in enumerate(batch):
@@ -122,6 +123,11 @@ def _some(rows: Iterable[Row]) -> Iterator[list[Row]]:
     left = iter(rows)
     while some := list(islice(left, BATCH)):
         yield some
+
+
+def _texts(rows: Iterable[Row], column: str) -> list[str]:
+    values = [row.get(column) for row in rows]
+    return [value if type(value) is str else text_of(value) for value in values]
 
 
 def _look(

@@ -88,39 +88,40 @@ class Index:
 
     def find(self, texts: Sequence[str]) -> dict[int, list[Overlap]]:
         """For each text that shares an n-gram, by its place: one overlap per item shared with."""
-        found: dict[int, dict[int, list[str]]] = {}
+        found: dict[int, dict[int, dict[str, None]]] = {}
         for first, chunk in _chunks([self.level.normalise(text) for text in texts]):
             for row, item, gram in self._shared(chunk):
-                found.setdefault(first + row, {}).setdefault(item, []).append(gram)
+                found.setdefault(first + row, {}).setdefault(item, {})[gram] = None
         return {
-            row: [Overlap(item, grams[0], len(set(grams))) for item, grams in by_item.items()]
+            row: [Overlap(item, next(iter(grams)), len(grams)) for item, grams in by_item.items()]
             for row, by_item in sorted(found.items())
         }
 
     def _shared(self, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
         """(row, item, n-gram) of each window of a row that an item has too."""
-        import numpy as np
-
-        text, starts, ends, hashes, rows = _inside(texts, self.n, self._maybe)
+        text, starts, ends, hashes, rows = _inside(texts, self.n, self._known)
         first, last = (self._hashes.searchsorted(hashes, side) for side in ("left", "right"))
-        for at in np.flatnonzero(first < last).tolist():
-            words = text[starts[at] : ends[at]].split()
-            for place in range(first[at], last[at]):
+        columns = (rows, starts, ends, first, last)
+        for row, start, end, *places in zip(*(c.tolist() for c in columns), strict=True):
+            words = text[start:end].split()
+            for place in range(*places):
                 if self._text[self._starts[place] : self._ends[place]].split() == words:
                     gram = b" ".join(words).decode(errors="surrogatepass")
-                    yield int(rows[at]), int(self._items[place]), gram
+                    yield row, int(self._items[place]), gram
         if self._whole:
             for row, whole in enumerate(texts):
                 for item in self._whole.get(whole, ()):
                     yield row, item, whole
 
-    def _maybe(self, hashes: Any) -> Any:
-        """The places of the hashes that the benchmark may have: all that it has, and few others."""
+    def _known(self, hashes: Any) -> Any:
+        """The places of the hashes that the benchmark has."""
         import numpy as np
 
-        bits = hashes >> np.uint64(64 - BITS)
-        byte = self._seen[bits >> np.uint64(3)]
-        return np.flatnonzero(byte >> (bits & np.uint64(7)).astype(np.uint8) & np.uint8(1))
+        bits = (hashes >> np.uint64(64 - BITS)).view(np.int64)
+        flags = self._seen.take(bits >> 3) >> (bits & 7).astype(np.uint8) & np.uint8(1)
+        places = np.flatnonzero(flags.view(bool))
+        found = self._hashes.take(self._hashes.searchsorted(hashes[places]), mode="clip")
+        return places[found == hashes[places]]
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
@@ -164,14 +165,16 @@ def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:
     """
     import numpy as np
 
-    blanks, masks = _tables()
-    word = np.zeros(len(text) + 2, dtype=bool)
-    word[1:-1] = np.frombuffer(text.translate(blanks), dtype=bool)
+    padded = b" " + text + b" " * 8
+    codes = np.frombuffer(padded, dtype=np.uint8, count=len(text) + 2)
+    word = codes > 32
+    if codes.min() < 32:  # to str.split() these are blanks but for 0 to 8 and 14 to 27
+        word |= (codes < 9) | (codes - np.uint8(14) < 14)
     edges = np.flatnonzero(word[1:] != word[:-1])
     starts, ends = edges[0::2], edges[1::2]
     lengths = ends - starts
-    eights = np.ndarray(len(text) + 1, "<u8", buffer=text + bytes(8), strides=(1,))
-    words = (eights[starts] & masks[np.minimum(lengths, 8)]) + lengths.view(np.uint64)
+    eights = np.ndarray(len(text) + 1, "<u8", buffer=padded, offset=1, strides=(1,))
+    words = (eights[starts] & _masks().take(lengths, mode="clip")) + lengths.view(np.uint64)
     words *= np.uint64(_RADIX)
     words ^= words >> np.uint64(29)
     powers, inverses = _powers(1 << max(len(words), CHARACTERS).bit_length())
@@ -184,12 +187,11 @@ def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:
 
 
 @functools.cache
-def _tables() -> tuple[bytes, Any]:
-    """Whether each byte belongs to a word, as str.split() has it; masks of 0 to 8 bytes."""
+def _masks() -> Any:
+    """What leaves 0 to 8 of eight bytes."""
     import numpy as np
 
-    words = bytes(not chr(code).isspace() if code < 128 else True for code in range(256))
-    return words, np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
+    return np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
 
 
 @functools.lru_cache(maxsize=2)

@@ -13,8 +13,8 @@ pytest.importorskip("datasets", reason="benchmarks are datasets.Dataset objects"
 from r1cli.data import decontaminate as module
 from r1cli.data.decontaminate import Item, Tally, decontaminate
 from r1cli.data.ngrams import LEVELS, Index
-from r1cli.data.parallel import in_order
 from r1cli.errors import ProviderError
+from r1cli.parallel import in_order, processes
 
 HELD = "Find the remainder when the number of ways is divided by 1000 <in all>"
 ROWS = [
@@ -94,7 +94,11 @@ def test_every_number_of_processes_gives_the_same(monkeypatch):
     def kept(workers):
         tally, hits = Tally({"a": 0, "b": 0}), []
         given = {"column": "problem", "mode": "remove", "tally": tally, "found": hits.append}
-        return list(decontaminate(rows, items, index, workers=workers, **given)), tally, hits
+        return (
+            list(decontaminate(rows, items, index, workers=processes(workers), **given)),
+            tally,
+            hits,
+        )
 
     assert kept(1) == kept(2)
     assert len(kept(1)[0]) == 66
@@ -110,7 +114,7 @@ def test_a_killed_worker_is_said_in_one_line():
                     child.join()
 
     with pytest.raises(ProviderError, match="worker process was killed.*--workers"):
-        list(in_order(operator.add, [1], batches(), send=list, workers=2))
+        list(in_order(operator.add, [1], batches(), send=list, workers=processes(2)))
 
 
 @pytest.mark.parametrize(

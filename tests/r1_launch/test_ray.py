@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -340,3 +341,120 @@ def test_no_cluster_at_that_address(cluster, r1):
     )
     assert done.returncode == 5
     assert done.stderr.splitlines()[-1].startswith("error: no Ray cluster at 127.0.0.1:1: ")
+
+
+# -- batches on a real cluster ------------------------------------------------------------------
+
+
+def test_batches_need_no_shards(r1, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ("data", "decontaminate", "p.jsonl", "--against-file", "b.jsonl", "--on", "ray")
+    shown = r1(*given, "--dry-run")
+    assert shown.exit_code == 0
+    assert shown.stderr == (
+        "r1 data decontaminate p.jsonl --against-file b.jsonl runs here; "
+        "launcher 'ray' works on its batches\n"
+    )
+    Path("p.jsonl").write_text('{"problem": "a"}\n')
+    Path("b.jsonl").write_text('{"problem": "a"}\n')
+    refused = r1(*given, "--launch", "shards=3")
+    assert refused.exit_code == 2 and "shards = 3 is for commands with --shard" in refused.stderr
+    refused = r1(*given, "--workers", 2)
+    assert refused.exit_code == 2 and "--workers 2 are of this machine" in refused.stderr
+
+
+@pytest.fixture
+def words(cluster):
+    """20,000 rows of 30 words, every tenth with a piece of the benchmark; some rows twice."""
+    rng = random.Random(0)
+    held = [" ".join(f"held{rng.randrange(50)}" for _ in range(12)) for _ in range(20)]
+    with Path("rows.jsonl").open("w") as file:
+        for number in range(20_000):
+            text = " ".join(f"word{rng.randrange(20)}" for _ in range(30 if number % 7 else 1))
+            problem = f"{text} {rng.choice(held)}" if number % 10 == 0 else text
+            file.write(json.dumps({"problem": problem, "id": number}) + "\n")
+    Path("bench.jsonl").write_text("".join(json.dumps({"problem": h}) + "\n" for h in held))
+    return cluster
+
+
+def r1_process(cluster, where: str, *args: object) -> subprocess.Popen[str]:
+    on = ["--on", "ray", "--launch", f"address={cluster.address}"] if where == "ray" else []
+    return subprocess.Popen(
+        [sys.executable, "-m", "r1cli", *map(str, args), *on],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["remove", "flag"])
+def test_decontaminate_finds_what_it_finds_without_a_cluster(words, mode):
+    given = ("data", "decontaminate", "rows.jsonl", "--against-file", "bench.jsonl", "--dedup")
+    shown = []
+    for where in ("local", "ray"):
+        files = ("--out", f"{where}.jsonl", "--report", f"{where}-report")
+        done = through(r1_process(words, where, *given, *files, "--mode", mode, "--json"))
+        assert done[0] == 0
+        shown.append(json.loads(done[1]))
+    assert shown[0] == shown[1] and shown[0]["rows_hit"] == 2000 and shown[0]["duplicates"] > 50
+    assert Path("local.jsonl").read_bytes() == Path("ray.jsonl").read_bytes()
+    reports = [Path(f"{where}-report/hits.jsonl").read_bytes() for where in ("local", "ray")]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.slow
+def test_scores_are_those_without_a_cluster(cluster):
+    """With a reward that compares within a group, whose samples lie apart."""
+    with Path("c.jsonl").open("w") as file:
+        for number in range(3000):
+            row = {
+                "prompt": f"What is {number % 500}?",
+                "solution": str(number % 500),
+                "completion": f"<think>{'so ' * (number % 37)}</think> \\boxed{{{number % 501}}}",
+                "tokens": number % 37,
+            }
+            file.write(json.dumps(row) + "\n")
+    for where in ("local", "ray"):
+        rewards = ("--reward", "accuracy", "--reward", "length", "--out", f"{where}.jsonl")
+        assert through(r1_process(cluster, where, "reward", "score", "c.jsonl", *rewards))[0] == 0
+    assert Path("local.jsonl").read_bytes() == Path("ray.jsonl").read_bytes()
+    rows = [json.loads(line) for line in Path("ray.jsonl").read_text().splitlines()]
+    assert len({row["reward/length"] for row in rows}) > 10
+
+
+@pytest.mark.slow
+def test_what_is_wrong_on_a_node_is_one_line_here(cluster):
+    Path("c.jsonl").write_text('{"completion": "x", "solution": "1", "gold_standard": 1}\n')
+    args = ("reward", "score", "c.jsonl", "--reward", "accuracy", "--out", "o.jsonl")
+    code, _, said = through(r1_process(cluster, "ray", *args, "--launch", "gpus=1"))
+    assert code == 2 and said.count("\n") == 1
+    assert "no node of the cluster has room for a batch of 1 CPUs and 1 GPUs" in said
+
+
+@pytest.mark.slow
+def test_batches_of_a_node_that_dies_are_worked_on_again(cluster, tmp_path):
+    with ray(address=cluster.address).pool(slowly, 3) as pool:
+        assert pool.size == 2
+        futures = [pool.submit(number) for number in range(20)]
+        assert futures[0].result(60) == 3
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        assert [future.result(120) for future in futures] == [3 + number for number in range(20)]
+
+
+@pytest.mark.slow
+def test_an_error_of_the_function_is_raised_as_it_was(cluster):
+    with (
+        pytest.raises(UsageError, match="^no 7 here$"),
+        ray(address=cluster.address).pool(refusing, None) as pool,
+    ):
+        pool.submit(7).result(60)
+
+
+def slowly(shared: int, sent: int) -> int:
+    time.sleep(0.3)
+    return shared + sent
+
+
+def refusing(shared: None, sent: int) -> None:
+    raise UsageError(f"no {sent} here")
