@@ -23,11 +23,14 @@ def open_engine(name: str, model: str, args: dict[str, Any], plugins: Plugins) -
 def sampler_key(name: str, model: str, args: dict[str, Any], plugins: Plugins) -> str:
     """What identifies where completions come from: the weights, the engine and its arguments.
 
-    An engine's attribute `beside` names the arguments that do not change what is drawn.
+    An engine's attribute `beside` names the arguments that do not change what is drawn; `version`
+    rises when it comes to draw otherwise, and what it drew before counts no more.
     """
-    beside = getattr(plugins["engines"].get(name, "--engine").load(), "beside", ())
+    function = plugins["engines"].get(name, "--engine").load()
+    beside, version = getattr(function, "beside", ()), getattr(function, "version", None)
     args = {key: value for key, value in args.items() if key not in beside}
-    text = json.dumps([name, model_key(model, args.get("revision")), args], sort_keys=True)
+    drawn_by = [name, model_key(model, args.get("revision")), args]
+    text = json.dumps(drawn_by if version is None else [*drawn_by, version], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 

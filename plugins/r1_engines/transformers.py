@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Literal
 
+from r1_engines.gumbel_max import GumbelMax, warpers
+from r1_engines.request import seed_of
 from r1cli import (
     Completion,
+    Draw,
+    Drawn,
     Prompt,
     Sampling,
+    UsageError,
     load_model,
     load_tokenizer,
     prefill,
@@ -18,6 +25,9 @@ from r1cli import (
 )
 
 log = logging.getLogger("r1cli.engine")
+
+WINDOW = 16
+"""Batches whose draws are sorted by length together: enough to pad little, few enough to hold."""
 
 
 def transformers(
@@ -33,12 +43,33 @@ def transformers(
 
     `chat_template_kwargs` go to the chat template: enable_thinking, say.
     """
+    if batch_size < 1:
+        raise UsageError(f"engine 'transformers': batch_size {batch_size} is not 1 or more")
     template = chat_template_kwargs or {}
     return Transformers(model, revision, dtype, batch_size, device, template)
 
 
+transformers.beside = ("batch_size",)  # type: ignore[attr-defined]
+transformers.version = 2  # type: ignore[attr-defined]  # each sample is drawn by its own seed
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A draw, its number, and its prompt as tokens."""
+
+    position: int
+    draw: Draw
+    ids: list[int]
+
+
 class Transformers:
-    """Loads on entering. Prompts are sorted by length, so that little is padded."""
+    """Loads on entering. Draws are sorted by length, so that little is padded.
+
+    A sample depends on its prompt, its seed and the sampling. What is left of its batch are
+    roundings, for the width of a batch orders the sums: in float32 they hardly ever reach the
+    choice of a token, in 16 bits now and then. RoPE scalings that look at the longest row
+    (`dynamic`, `longrope`) are left as well.
+    """
 
     def __init__(
         self,
@@ -78,6 +109,9 @@ class Transformers:
             eos_token_id=self.ends, pad_token_id=self.tokenizer.pad_token_id
         )
         self.model.to(device).eval()
+        if self.context:
+            # peft's model hands `generate` down to the one that it is built on.
+            _keep_inside(getattr(self.model, "get_base_model", lambda: self.model)(), self.context)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -88,71 +122,100 @@ class Transformers:
 
         A prompt that fills the model's context gets empty, truncated completions, counted aloud.
         """
-        import torch
-
         n = 1 if sampling.temperature == 0 else sampling.n
-        texts = [render(self.tokenizer, prompt, **self.template) for prompt in prompts]
-        ids = [self.tokenizer(t, add_special_tokens=False)["input_ids"] for t in texts]
-        fitting = [p for p in range(len(prompts)) if self._room(len(ids[p]), sampling) > 0]
-        if len(fitting) < len(prompts):
-            log.warning(
-                "%d of %d prompts fill the context of %d tokens: their completions are empty",
-                *(len(prompts) - len(fitting), len(prompts), self.context),
-            )
-        drawn: list[list[list[int]]] = [[] for _ in prompts]
-        order = sorted((len(ids[p]), p, s) for p in fitting for s in range(n))
-        with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(sampling.seed)
-            for start in range(0, len(order), self.batch_size):
-                chosen = [p for _, p, _ in order[start : start + self.batch_size]]
-                rows = self._draw([ids[p] for p in chosen], sampling)
-                for p, tokens in zip(chosen, rows, strict=True):
-                    drawn[p].append(tokens)
-        return [
-            self._completions(prompt, rows or [[]] * n)
-            for prompt, rows in zip(prompts, drawn, strict=True)
+        draws = [
+            Draw(prompt, seed_of(sampling.seed, index, number))
+            for index, prompt in enumerate(prompts)
+            for number in range(n)
         ]
+        drawn = sorted(chain(*self.stream(draws, sampling)), key=lambda one: one.position)
+        found: list[Any] = [one.completion for one in drawn]
+        return [found[start : start + n] for start in range(0, len(found), n)]
+
+    def stream(self, draws: Iterable[Draw], sampling: Sampling) -> Iterator[list[Drawn]]:
+        """A sample per draw, batch by batch; of `WINDOW` batches the shortest prompts first."""
+        numbered = enumerate(draws)
+        while window := list(islice(numbered, WINDOW * self.batch_size)):
+            rows = [_Row(position, draw, self._ids(draw.prompt)) for position, draw in window]
+            full = [row for row in rows if self._room(row, sampling) <= 0]
+            if full:
+                log.warning(
+                    "%d of %d samples are empty: their prompts fill the context of %d tokens",
+                    *(len(full), len(rows), self.context),
+                )
+                yield [self._drawn(row, []) for row in full]
+            fitting = [row for row in rows if self._room(row, sampling) > 0]
+            fitting.sort(key=lambda row: len(row.ids))
+            for start in range(0, len(fitting), self.batch_size):
+                batch = fitting[start : start + self.batch_size]
+                written = self._write(batch, sampling)
+                yield [self._drawn(row, new) for row, new in zip(batch, written, strict=True)]
 
     @property
     def context(self) -> int | None:
         """How many tokens the model has positions for; None where its config does not say."""
         return getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
 
-    def _room(self, width: int, sampling: Sampling) -> int:
-        """New tokens that a prompt of `width` tokens leaves space for."""
-        context = self.context
-        return sampling.max_tokens if context is None else min(sampling.max_tokens, context - width)
+    def _ids(self, prompt: Prompt) -> list[int]:
+        text = render(self.tokenizer, prompt, **self.template)
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _draw(self, ids: list[list[int]], sampling: Sampling) -> list[list[int]]:
+    def _room(self, row: _Row, sampling: Sampling) -> int:
+        """New tokens that a row's own prompt leaves space for."""
+        left = sampling.max_tokens if self.context is None else self.context - len(row.ids)
+        return min(sampling.max_tokens, left)
+
+    def _write(self, rows: list[_Row], sampling: Sampling) -> list[list[int]]:
         """The new tokens of each row, up to and including its end-of-sequence token."""
-        batch = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.model.device)
-        width = batch["input_ids"].shape[1]
-        drawing: dict[str, Any] = {"do_sample": False}
-        if sampling.temperature > 0:
-            drawing = {
-                "do_sample": True,
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": sampling.top_k,
-            }
-        out = self.model.generate(**batch, max_new_tokens=self._room(width, sampling), **drawing)
-        rows = []
-        for new in out[:, width:].tolist():
-            stop = next((i + 1 for i, token in enumerate(new) if token in self.ends), len(new))
-            rows.append(new[:stop])
-        return rows
+        import torch
+        from transformers import LogitsProcessorList
 
-    def _completions(self, prompt: Prompt, rows: list[list[int]]) -> list[Completion]:
-        opened = prefill(self.tokenizer, prompt, **self.template)
-        return [
-            Completion(
-                self.tokenizer.decode(tokens, skip_special_tokens=True),
-                prefill=opened,
-                tokens=len(tokens),
-                truncated=not tokens or tokens[-1] not in self.ends,
+        padded = self.tokenizer.pad({"input_ids": [row.ids for row in rows]}, return_tensors="pt")
+        batch = padded.to(self.model.device)
+        processors, sampler = LogitsProcessorList(), None
+        if sampling.temperature > 0:
+            sampler = GumbelMax([row.draw.seed for row in rows], self.model.device)
+            processors += [*warpers(sampling), sampler]
+        rooms = [self._room(row, sampling) for row in rows]
+        with torch.inference_mode():
+            out = self.model.generate(
+                **batch, do_sample=False, logits_processor=processors, max_new_tokens=max(rooms)
             )
-            for tokens in rows
-        ]
+        if sampler and not sampler.sound.all():
+            raise UsageError(
+                f"{self.name} gives scores that are no numbers in {self.model.dtype}; a wider "
+                "type may do: --engine-arg dtype=float32"
+            )
+        written = []
+        for new, room in zip(out[:, batch["input_ids"].shape[1] :].tolist(), rooms, strict=True):
+            stop = next((i + 1 for i, token in enumerate(new) if token in self.ends), len(new))
+            written.append(new[: min(stop, room)])
+        return written
+
+    def _drawn(self, row: _Row, tokens: list[int]) -> Drawn:
+        completion = Completion(
+            self.tokenizer.decode(tokens, skip_special_tokens=True),
+            prefill=prefill(self.tokenizer, row.draw.prompt, **self.template),
+            tokens=len(tokens),
+            truncated=not tokens or tokens[-1] not in self.ends,
+        )
+        return Drawn(row.position, completion)
+
+
+def _keep_inside(model: Any, context: int) -> None:
+    """Keep the positions of a batch below `context`.
+
+    Rows whose context is full are computed on, for nothing, until the others have filled theirs; a
+    model with a table of positions has none for them.
+    """
+
+    def keep(module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        positions = kwargs.get("position_ids")
+        if positions is None:
+            return None
+        return args, {**kwargs, "position_ids": positions.clamp_max(context - 1)}
+
+    model.register_forward_pre_hook(keep, with_kwargs=True)
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
+
 import pytest
 
-from r1_engines.transformers import transformers
-from r1cli import Completion, Sampling, UsageError, render
+from r1_engines.transformers import WINDOW, transformers
+from r1cli import Completion, Draw, Sampling, UsageError, render
 
 pytestmark = pytest.mark.train
 
@@ -48,12 +50,104 @@ def test_the_seed_decides(model):
     assert first == second != other
 
 
+def drawn(engine, draws, sampling):
+    """What each of `draws` came to, by its prompt and seed."""
+    found = list(chain(*engine.stream(draws, sampling)))
+    assert sorted(one.position for one in found) == list(range(len(draws)))
+    return {draws[one.position].seed: (one.completion, one.completion.tokens) for one in found}
+
+
+@pytest.mark.parametrize("how", [{}, {"temperature": 0.7, "top_p": 0.95, "top_k": 40}])
+def test_a_draw_is_the_same_alone_among_others_in_another_order_and_in_shards(model, how):
+    sampling = Sampling(max_tokens=24, seed=9, n=3, **how)
+    draws = [Draw(PROMPTS[i % 3], seed=1000 + i) for i in range(12)]
+    with transformers(model=model, batch_size=5) as engine:
+        whole = drawn(engine, draws, sampling)
+        assert drawn(engine, draws[::-1], sampling) == whole
+        assert drawn(engine, draws[::2], sampling) | drawn(engine, draws[1::2], sampling) == whole
+    with transformers(model=model, batch_size=1) as engine:
+        assert drawn(engine, draws, sampling) == whole
+    assert len({text for text, _ in whole.values()}) == len(draws)
+
+
+def test_the_samples_of_a_prompt_differ_and_do_not_depend_on_those_after_it(model):
+    several = Sampling(n=3, max_tokens=12, seed=5)
+    with transformers(model=model) as engine:
+        found = engine.generate(PROMPTS, several)
+        assert engine.generate(PROMPTS[:1], several) == found[:1]
+        more = engine.generate(PROMPTS, Sampling(n=5, max_tokens=12, seed=5))
+    assert [group[:3] for group in more] == found
+    assert all(len(set(group)) == 3 for group in found)
+
+
+def test_draws_are_taken_a_window_at_a_time_and_handed_out_by_batches(model):
+    taken = count()
+    draws = (Draw(PROMPTS[1], seed=next(taken)) for _ in count())
+    with transformers(model=model, batch_size=2) as engine:
+        batches = engine.stream(draws, Sampling(max_tokens=1))
+        assert [len(next(batches)) for _ in range(3)] == [2, 2, 2]
+        assert next(taken) == 2 * WINDOW
+
+
+@pytest.fixture(scope="module")
+def with_table(model, tmp_path_factory):
+    """A model with a table of 32 positions, none beyond."""
+    import shutil
+
+    import torch
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    shutil.copytree(model, folder, dirs_exist_ok=True)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    torch.manual_seed(0)
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    sizes = {"n_positions": 32, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    config = GPT2Config(vocab_size=len(tokenizer), **sizes, **ends)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_a_full_context_ends_each_row_for_itself(with_table, temperature):
+    prompts = ["1+" * 4, "1+" * 10, "1+" * 14]
+    sampling = Sampling(temperature=temperature, max_tokens=100, seed=4)
+    with transformers(model=with_table) as engine:
+        together = engine.generate(prompts, sampling)
+        draws = [Draw(prompt, seed=4 + 1_000_003 * i) for i, prompt in enumerate(prompts)]
+        alone = [list(chain(*engine.stream([draw], sampling))) for draw in draws]
+    assert together == [[one.completion] for [one] in alone]
+    rooms = [32 - 8, 32 - 20, 32 - 28]
+    ended = [(c.tokens == room) == c.truncated for [c], room in zip(together, rooms, strict=True)]
+    assert all(ended) and together[0][0].truncated
+
+
+def test_scores_that_are_no_numbers_are_an_error_that_says_what_may_do(model):
+    with transformers(model=model) as engine:
+        engine.model.lm_head.weight.data[3] = float("inf")
+        with pytest.raises(UsageError, match=r"no numbers in torch.float32.*dtype=float32"):
+            engine.generate(PROMPTS, Sampling(max_tokens=2))
+
+
+def test_the_batch_size_is_no_part_of_what_is_drawn_and_the_way_of_drawing_is(model, monkeypatch):
+    from r1cli.plugins import builtin_plugins
+    from r1cli.sampling import sampler_key
+
+    def key(**args):
+        return sampler_key("transformers", model, args, builtin_plugins())
+
+    assert key() == key(batch_size=3) != key(dtype="bfloat16")
+    now = key()
+    monkeypatch.setattr(transformers, "version", transformers.version - 1)
+    assert key() != now
+
+
 def test_a_prompt_that_fills_the_context_is_counted_and_costs_no_other(model, caplog):
     with transformers(model=model) as engine:
         long, short = engine.generate(["1+" * 600, PROMPTS[0]], Sampling(max_tokens=4, n=2))
     assert [(c, c.tokens, c.truncated) for c in long] == [("", 0, True)] * 2
     assert all(c.tokens > 0 for c in short)
-    assert "1 of 2 prompts fill the context of 512 tokens" in caplog.text
+    assert "2 of 4 samples are empty: their prompts fill the context of 512 tokens" in caplog.text
 
 
 def test_the_checkpoints_own_sampling_defaults_are_not_used(model, tmp_path):
@@ -86,6 +180,11 @@ def test_an_answer_that_is_begun_is_continued(model):
 def test_a_model_that_is_nowhere_is_an_error():
     with pytest.raises(UsageError, match="'no-such-model', given at --model, is no dir"):
         transformers(model="no-such-model").__enter__()
+
+
+def test_a_batch_of_nothing_is_an_error():
+    with pytest.raises(UsageError, match="batch_size 0 is not 1 or more"):
+        transformers(model="m", batch_size=0)
 
 
 def test_the_chat_template_is_told_what_was_given(model):
