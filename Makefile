@@ -17,7 +17,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[deepspeed,lighteval,ray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[deepspeed,generate,lighteval,ray]'
 	$(BIN)/python -m pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # In an environment of its own: vLLM is slow to import, and TRL imports it wherever it is installed.
