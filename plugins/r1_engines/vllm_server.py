@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import runpy
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,12 +72,13 @@ def _flag(name: str, value: Any) -> list[str]:
 
 
 class OwnServer:
-    """Entering runs `r1 serve` on a free port; leaving ends it."""
+    """Entering runs `r1 serve` on a free port; leaving ends it, and so does the end of `r1`."""
 
-    def __init__(self, model: str, options: dict[str, Any]) -> None:
-        self.model, self.options = model, dict(options)
+    def __init__(self, model: str, options: dict[str, Any], template: dict[str, Any]) -> None:
+        self.model, self.options, self.template = model, dict(options), template
         self.process: subprocess.Popen[str] | None = None
         self.engine: OpenAI | None = None
+        self.url = ""
         self.tokenizer: Any = None
 
     def __enter__(self) -> OwnServer:
@@ -85,15 +89,19 @@ class OwnServer:
         extra = [f"--extra={name}={json.dumps(value)}" for name, value in self.options.items()]
         command = ["serve", self.model, "--port=0", f"--tp={parallel}", *extra]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "r1cli", *command], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", __name__, *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
-        url = self.process.stdout.readline().strip()
         try:
-            if not url:  # it has said why on stderr
+            address = self.process.stdout.readline().strip()
+            if not address:  # it has said why on stderr
                 raise ProviderError(f"vLLM's server did not start: r1 {' '.join(command)}")
+            self.url = f"{address}/v1"
             plain = {"add_special_tokens": False}  # the chat template has written them
-            self.engine = openai(model=self.model, url=f"{url}/v1", extra_body=plain).__enter__()
+            self.engine = openai(model=self.model, url=self.url, extra_body=plain).__enter__()
         except BaseException:
             self.__exit__()
             raise
@@ -103,21 +111,20 @@ class OwnServer:
         if self.engine:
             self.engine.__exit__(*exc)
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
         try:
             self.process.wait(GRACE)
         except subprocess.TimeoutExpired:
             self.process.kill()
-        assert self.process.stdout is not None
         self.process.stdout.close()
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
         """As engine `openai` does, on prompts that the model's chat template was put to here."""
         assert self.engine is not None
-        texts = [render(self.tokenizer, prompt) for prompt in prompts]
-        drawn = self.engine.generate(texts, sampling)
+        drawn = self.engine.generate([self._text(prompt) for prompt in prompts], sampling)
         return [
-            [_opened(one, prefill(self.tokenizer, prompt)) for one in group]
+            [self._opened(one, prompt) for one in group]
             for prompt, group in zip(prompts, drawn, strict=True)
         ]
 
@@ -128,23 +135,35 @@ class OwnServer:
         def rendered() -> Iterator[Draw]:
             for position, draw in enumerate(draws):
                 asked[position] = draw.prompt
-                yield replace(draw, prompt=render(self.tokenizer, draw.prompt))
+                yield replace(draw, prompt=self._text(draw.prompt))
 
         for several in self.engine.stream(rendered(), sampling):
             yield [self._whole(drawn, asked.pop(drawn.position)) for drawn in several]
 
+    def _text(self, prompt: Prompt) -> str:
+        return render(self.tokenizer, prompt, **self.template)
+
     def _whole(self, drawn: Drawn, prompt: Prompt) -> Drawn:
         if drawn.completion is None:
             return drawn
-        opened = prefill(self.tokenizer, prompt)
-        return replace(drawn, completion=_opened(drawn.completion, opened))
+        return replace(drawn, completion=self._opened(drawn.completion, prompt))
+
+    def _opened(self, completion: Completion, prompt: Prompt) -> Completion:
+        """The completion with what the chat template wrote before it."""
+        return Completion(
+            completion,
+            prefill=prefill(self.tokenizer, prompt, **self.template),
+            tokens=completion.tokens,
+            truncated=completion.truncated,
+        )
 
 
-def _opened(completion: Completion, opened: str) -> Completion:
-    """The completion with what the chat template wrote before it."""
-    return Completion(
-        completion,
-        prefill=opened,
-        tokens=completion.tokens,
-        truncated=completion.truncated,
-    )
+def _end_with_stdin() -> None:
+    """Stop this process as SIGTERM does once nobody holds the other end of its stdin."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":  # `r1 serve`, for as long as the engine that started it is there
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    runpy.run_module("r1cli", run_name="__main__", alter_sys=True)

@@ -17,6 +17,7 @@ import pytest
 
 from r1_engines.openai import openai
 from r1_engines.reply import read_reply
+from r1_engines.vllm import vllm
 from r1cli import Completion, Draw, Prompt, ProviderError, Sampling, UsageError, endpoint
 
 KEY = "sk-very-secret"
@@ -163,7 +164,11 @@ def test_only_servers_that_know_them_get_fields_beyond_the_protocol(server: Serv
     assert "max_tokens" not in server.bodies[1] and "seed" not in server.bodies[1]
     assert server.bodies[1]["max_completion_tokens"] == 5
     draw(server, chat_template_kwargs={"enable_thinking": False})
-    assert server.bodies[2]["chat_template_kwargs"] == {"enable_thinking": False}
+    with vllm(model="m", url=server.url, chat_template_kwargs={"enable_thinking": False}) as engine:
+        engine.generate([user("hi")], Sampling())
+    for body in server.bodies[2:]:
+        assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert len(server.bodies) == 4
 
 
 def test_a_text_is_sent_as_it_is(server: Server) -> None:
@@ -176,7 +181,9 @@ def test_a_text_is_sent_as_it_is(server: Server) -> None:
 
 def test_an_answer_is_begun_only_where_the_server_is_said_to_continue_it(server: Server) -> None:
     begun = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "<think>\n"}]
-    with pytest.raises(UsageError, match="cannot make a server begin answers with '<think>"):
+    with pytest.raises(
+        UsageError, match="server at a url cannot be made to begin answers with '<think>"
+    ):
         draw(server, begun)
     extra = {"continue_final_message": True, "add_generation_prompt": False}
     server.reply = lambda body: choices("two")
