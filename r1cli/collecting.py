@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Any
 
 from r1cli.dataset import problem_hash
+from r1cli.endpoint import Refused
 from r1cli.errors import PluginError
 from r1cli.models import model_key
 from r1cli.plugins import Plugins
@@ -29,7 +30,7 @@ SEEDS = 2**31
 """Servers differ in how large a seed they take; all take these."""
 
 HOPELESS = 32
-"""Failures in a row after which it is not the samples that are wrong."""
+"""Prompts in a row of which nothing came, after which it is not the prompts that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,31 @@ def collect(
 
     `asks` is read as there is room for more, so it may be long. `failed` is told of each sample
     that came to nothing; the others go on. An error that is raised ends all: the endpoint was gone
-    for too long, or `HOPELESS` samples in a row came to nothing.
+    for too long, or `HOPELESS` prompts in a row came to nothing. Prompts that the endpoint refuses
+    do so only where it has answered none: those that are left of an earlier run are often all bad.
     """
-    lacking = (
-        (ask, number)
-        for ask in asks
-        for number in store.missing(sampler.key_of(ask.prompt, sampling), ask.samples)
-    )
+    asked: dict[int, tuple[Ask, int]] = {}
+    failing: set[str] = set()  # the prompts in a row
+    answered, hopeless = False, None
+
+    def lack() -> Iterator[tuple[Ask, int]]:
+        nonlocal answered
+        for ask in asks:
+            missing = store.missing(sampler.key_of(ask.prompt, sampling), ask.samples)
+            answered |= len(missing) < len(ask.samples)
+            for number in missing:
+                yield ask, number
+
+    lacking = lack()
     first = next(lacking, None)
     if first is None:
         return
-    asked: dict[int, tuple[Ask, int]] = {}
 
     def draws() -> Iterator[Draw]:
         for position, (ask, number) in enumerate(chain([first], lacking)):
             asked[position] = ask, number
             yield Draw(ask.prompt, seed_of(sampling.seed, problem_hash(ask.prompt), number))
 
-    failures, hopeless = 0, None  # in a row
     with sampler.open() as engine:
         for batch in stream(engine, draws(), sampling):
             found: list[tuple[Ask, Attempt]] = []
@@ -103,12 +111,14 @@ def collect(
                 ask, number = asked.pop(drawn.position)
                 if drawn.completion is not None:
                     found.append((ask, _attempt(ask, number, drawn, sampler, sampling, source)))
-                    failures = 0
+                    failing.clear()
+                    answered = True
                     continue
                 assert drawn.error is not None
                 failed(ask, number, drawn.error)
-                failures += 1
-                if failures == HOPELESS:
+                failing.add(problem_hash(ask.prompt))
+                refused = answered and isinstance(drawn.error, Refused)
+                if len(failing) >= HOPELESS and not refused:
                     hopeless = drawn.error
             store.append(attempt for _, attempt in found)
             yield found

@@ -7,6 +7,7 @@ import json
 import logging
 import reprlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1cli import signature
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def load(recipe: Recipe, plugins: Plugins) -> Dataset:
+def load(recipe: Recipe, plugins: Plugins, frozen: Path | None = None) -> Dataset:
     """The rows of a recipe to train on, as a `datasets.Dataset`; without what is held out.
 
     In a mixture each part keeps only its `columns`, where it gives any, is shuffled with the seed
@@ -31,11 +32,25 @@ def load(recipe: Recipe, plugins: Plugins) -> Dataset:
     `reward_names`, and a column that only other parts have is None. Raises UsageError for what
     cannot be trained on.
     """
-    return load_split(recipe, plugins)[0]
+    return load_split(recipe, plugins, frozen)[0]
 
 
-def load_split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
-    """The rows to train on and, with `test_split_size`, those held out from training."""
+def load_split(
+    recipe: Recipe, plugins: Plugins, frozen: Path | None = None
+) -> tuple[Dataset, Dataset | None]:
+    """The rows to train on and, with `test_split_size`, those held out from training.
+
+    A curriculum chooses and orders the former; once a run has begun, `frozen` says how.
+    """
+    rows, held_out = _split(recipe, plugins)
+    if recipe.dataset.curriculum:
+        from r1cli.data import curriculum  # which finds attempts by the hashes of this module
+
+        rows = curriculum.choose(rows, recipe, plugins, frozen)
+    return rows, held_out
+
+
+def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
     require("train", "datasets")
     asked = recipe.dataset
     seed = recipe.seed if asked.seed is None else asked.seed
@@ -207,6 +222,14 @@ def fingerprint(rows: Dataset) -> str:
 def problem_hash(prompt: Any) -> str:
     """What identifies a problem wherever it is met: a hash of its prompt."""
     return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def question(prompt: Any) -> str | None:
+    """The text of a prompt that is one, or whose only turn after a system prompt is the user's."""
+    if isinstance(prompt, str):
+        return prompt
+    turns = [turn for turn in prompt if turn["role"] != "system"]
+    return turns[0]["content"] if [turn["role"] for turn in turns] == ["user"] else None
 
 
 def _line(error: BaseException) -> str:

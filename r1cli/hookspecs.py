@@ -53,7 +53,10 @@ def register_benchmarks(register: Register) -> None:
 
 @hookspec
 def register_trainers(register: Register) -> None:
-    """Trainers: functions `(recipe, run, *, dataset, rewards, callbacks) -> Path`."""
+    """Trainers: functions `(recipe, run, *, dataset, rewards, callbacks) -> Path`.
+
+    One that names `held_out` is given the rows to evaluate, or None.
+    """
 
 
 @hookspec

@@ -22,8 +22,9 @@ from typing import Any
 
 from r1cli import dataset as datasets
 from r1cli import recipe_file as recipes
-from r1cli import source
+from r1cli import signature, source
 from r1cli.check import Parts, check, resolve_model
+from r1cli.data import curriculum
 from r1cli.errors import Interrupted, ProviderError, UsageError
 from r1cli.evaluation.measuring import ensure_loadable, listening, measure_final
 from r1cli.files import LogFile, write_atomic
@@ -42,7 +43,10 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     """Train a policy as the recipe says and measure it; go on where an earlier try stopped."""
     _bound_threads(recipe)
     parts = check(recipe, plugins)
-    rows = datasets.load(recipe, plugins)
+    frozen = None if fresh else directory / curriculum.FROZEN
+    if recipe.dataset.curriculum and frozen and not is_main_process():
+        curriculum.wait_for(frozen)
+    rows, held_out = datasets.load_split(recipe, plugins, frozen)
     for reward in parts.rewards:
         reward.check_columns(rows.column_names)
 
@@ -53,6 +57,8 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     if fresh:
         move_aside(directory)
     run = open_run(directory, recipe, resume=is_main_process())
+    if recipe.dataset.curriculum and is_main_process():
+        curriculum.freeze(rows, directory)
     run.emit = listening(run, parts.benchmarks, plugins) if is_main_process() else plugins.emit
     with _recorded(run, plugins):
         if run.finished:
@@ -60,7 +66,7 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
         if not run.state.get("checkpoint"):
             if is_main_process():
                 check_gold(rows, parts.rewards, limits=recipe.scoring, seed=recipe.seed)
-            _train(policy, run, rows, parts)
+            _train(policy, run, rows, held_out, parts)
         if is_main_process():
             scores = measure_final(run, parts.benchmarks, plugins)
             run.record(scores=scores, status="finished")
@@ -69,16 +75,18 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
     return run
 
 
-def _train(recipe: Recipe, run: Run, rows: Any, parts: Parts) -> None:
+def _train(recipe: Recipe, run: Run, rows: Any, held_out: Any, parts: Parts) -> None:
     started = time.perf_counter()
     if is_main_process():
         _record_rows(run, rows)
+    evaluates = "held_out" in signature.parameters(parts.trainer)
     checkpoint = parts.trainer(
         recipe,
         run,
         dataset=rows,
         rewards=parts.rewards,
         callbacks=[callback(run) for callback in parts.callbacks],
+        **({"held_out": held_out} if evaluates else {}),
     )
     if is_main_process():
         before = run.state.get("train_seconds", 0.0)

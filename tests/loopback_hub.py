@@ -150,7 +150,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             return b"".join(chunks)
 
         def route(self) -> None:
-            path = unquote(urlsplit(self.path).path)
+            asked = urlsplit(self.path)
+            path = unquote(asked.path) + "?recursive" * ("recursive=true" in asked.query.lower())
             line = f"{self.command} {path}"
             hub.requests.append((self.command, path))
             if hub.cut and re.search(hub.cut, line):
@@ -302,9 +303,23 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         files = [{"rfilename": path} for path in at.files]
         return {"id": name, "sha": at.id, "private": repo.private, "siblings": files}, {}
 
-    def tree(body: bytes, kind: str, name: str, rev: str) -> Answer:
-        files = hub.repo(name, kind).find(rev).files.items()
-        return [{"type": "file", "path": p, "size": f[1], "oid": f[0]} for p, f in files], {}
+    def tree(body: bytes, kind: str, name: str, rev: str, path: str, deep: str) -> Answer:
+        files, top = hub.repo(name, kind).find(rev).files, f"{path}/" if path else ""
+        below = {p: f for p, f in files.items() if p.startswith(top)}
+        if not below:
+            raise Refused(404, "Entry not found", "EntryNotFound")
+        inner = {p: p.removeprefix(top).partition("/") for p in below}
+        folders = dict.fromkeys(top + first for first, slash, _ in inner.values() if slash)
+        listed = [entry(p, *f) for p, f in below.items() if deep or not inner[p][1]]
+        return [*listed, *({"type": "directory", "path": p, "oid": ""} for p in folders)], {}
+
+    def paths_info(body: bytes, kind: str, name: str, rev: str) -> Answer:
+        files = hub.repo(name, kind).find(rev).files
+        asked = json.loads(body)["paths"]
+        return [entry(p, *files[p]) for p in asked if p in files], {}
+
+    def entry(path: str, oid: str, size: int, lfs: bool) -> dict[str, Any]:
+        return {"type": "file", "path": path, "size": size, "oid": oid}
 
     def resolve(body: bytes, prefix: str, name: str, rev: str, path: str) -> Answer:
         at = hub.repo(name, "dataset" if prefix else "model").find(rev)
@@ -314,7 +329,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         return hub.blobs[oid], {"ETag": f'"{oid}"', "X_Repo_Commit": at.id}
 
     repo = r"/api/(?P<kind>model|dataset)s/(?P<name>[^/]+/[^/]+)"
-    name, rev = r"(?P<name>[^/]+/[^/]+)", r"(?P<rev>[^/]+)"
+    name, rev = r"(?P<name>[^/]+/[^/]+)", r"(?P<rev>[^/?]+)"
     ROUTES = [
         ("GET", "/api/whoami-v2", whoami),
         ("POST", "/api/repos/create", create),
@@ -330,7 +345,8 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         ("POST", f"{repo}/branch/{rev}", branch),
         ("GET", f"{repo}/commits/{rev}", commits),
         ("GET", f"{repo}/revision/{rev}", info),
-        ("GET", f"{repo}/tree/{rev}", tree),
+        ("GET", f"{repo}/tree/{rev}(?:/(?P<path>[^?]+))?(?P<deep>[?]recursive)?", tree),
+        ("POST", f"{repo}/paths-info/{rev}", paths_info),
         ("GET", repo, info),
         ("GET HEAD", rf"/(?P<prefix>datasets/)?{name}/resolve/{rev}/(?P<path>.+)", resolve),
     ]

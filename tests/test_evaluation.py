@@ -2,6 +2,7 @@ import inspect
 import json
 import math
 import re
+import shutil
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,15 +15,17 @@ pytest.importorskip("datasets", reason="problems are datasets.Dataset objects")
 from r1_rewards.final_answer import final_answer
 from r1cli import collecting
 from r1cli.collecting import Sampler
+from r1cli.dataset import problem_hash
 from r1cli.errors import PluginError, ProviderError, UsageError
 from r1cli.evaluation import Evaluation, read_stored, table
 from r1cli.evaluation import evaluation as evaluation_module
 from r1cli.evaluation.binding import bind_benchmark
+from r1cli.evaluation.judged import judged
 from r1cli.evaluation.sampled import sampled
 from r1cli.files import read_rows
 from r1cli.plugins import builtin_plugins
 from r1cli.recipe import BenchmarkRun
-from r1cli.records import Store
+from r1cli.records import Store, matching, reward_spec
 from r1cli.registry import Entry
 from r1cli.scoring import scorer
 from r1cli.types import Benchmark, Completion, Drawn, Sampling
@@ -111,8 +114,9 @@ class Here(Sampler):
 
 def run(evaluation, engine, folder, **more):
     with Store(folder / "records") as store:
-        source = sampled(evaluation, Here(engine), store)
-        return evaluation.run(source, folder, model_key="m", **more)
+        sampler = Here(engine)
+        source, keep = sampled(evaluation, sampler, store), judged(evaluation, sampler, store)
+        return evaluation.run(source, folder, model_key="m", judged=keep, **more)
 
 
 @pytest.mark.parametrize(("rule", "mean"), [(right, 1.0), (lambda p, s: "", 0.0)])
@@ -377,6 +381,47 @@ def test_what_the_scorer_failed_on_is_judged_again_and_not_sampled_again(
     down[0] = False
     again = run(prepare(benchmark), Engine(right, calls=0), tmp_path)
     assert (again.failed, again.samples, again.problems) == (0, 2, SIZE)
+
+
+def test_the_store_knows_how_attempts_were_judged_as_the_filters_would_ask_it(prepare, tmp_path):
+    benchmark = replace(SUMS, measures={"format": {}})
+    run(prepare(benchmark), Engine(lambda p, s: right(p, s) if s else "no"), tmp_path)
+    known = {"solution": "3"}
+    with Store(tmp_path / "records") as store:
+        attempts = list(store.scan(matching(problem=problem_hash("3"))))
+        judgements = [list(a.rewards) for a in attempts]
+    spec = reward_spec({}, known)
+    assert [a.outcome("exact", spec).value for a in attempts] == [0.0, 1.0]
+    assert [a.outcome("format", reward_spec({}, {})).value for a in attempts] == [0.0, 0.0]
+    assert all(len(each) == 2 for each in judgements)
+
+
+def test_a_judgement_is_stored_once_and_those_of_earlier_results_are_made_up_for(prepare, tmp_path):
+    def lines():
+        shards = (tmp_path / "records" / "rewards").glob("*.jsonl")
+        return sum(len(shard.read_text().splitlines()) for shard in shards)
+
+    run(prepare(), Engine(right), tmp_path)
+    assert lines() == 2 * SIZE
+    run(prepare(), Engine(right, calls=0), tmp_path)
+    assert lines() == 2 * SIZE
+    shutil.rmtree(tmp_path / "records" / "rewards")
+    assert run(prepare(), Engine(right, calls=0), tmp_path).mean == 1.0
+    assert lines() == 2 * SIZE
+
+
+def test_what_has_no_gold_or_no_judge_is_so_in_the_store(plugins, prepare, tmp_path):
+    def half(completions, solution):
+        if "3" in solution:
+            raise ProviderError("the judge is down")
+        return [None if gold == "4" else 1.0 for gold in solution]
+
+    plugins["rewards"].add(Entry("rewards", "half", half, "", "test", False))
+    benchmark = replace(SUMS, scorer="half", sampling=Sampling(n=1))
+    run(prepare(benchmark), Engine(right), tmp_path)
+    with Store(tmp_path / "records") as store:
+        said = {a.text: a.outcome("half").status for a in store.scan()}
+    assert said["3"] == "failed" and said["4"] == "not_applicable" and said["6"] == "score"
 
 
 def test_an_engine_that_dies_loses_nothing(prepare, tmp_path):

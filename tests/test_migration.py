@@ -497,12 +497,13 @@ dataset_mixture:
                 "columns": both,
             },
             {"name": "hub", "args": {"id": "d/e"}, "columns": both},
-        ]
+        ],
+        "test_split_size": 0.1,
     }
     assert draft.recipe["seed"] == 7
     assert note_on(draft, "dataset_mixture.datasets.1.oops").kind == "unknown"
     assert note_on(draft, "dataset_mixture.datasets.1.oops").line == 8
-    assert "benchmarks measure" in note_on(draft, "dataset_mixture.test_split_size").why
+    assert "every checkpoint" in note_on(draft, "dataset_mixture.test_split_size").why
 
 
 def test_a_mixture_of_trl(migrated):
@@ -516,10 +517,38 @@ packing: true
 """
     )
     args = {"id": "a/b", "config": "c", "split": "train"}
-    assert draft.recipe["dataset"] == {"mixture": [{"name": "hub", "args": args}]}
+    mixture = [{"name": "hub", "args": args}]
+    assert draft.recipe["dataset"] == {"mixture": mixture, "test_split_size": 0.1}
     assert draft.recipe["trainer"]["name"] == "sft"
     assert "weight" in note_on(draft, "datasets.0.fraction").why
-    assert note_on(draft, "test_split_size").kind == "removed"
+    assert note_on(draft, "test_split_size").kind == "kept"
+
+
+EVALUATED = """
+model_name_or_path: Qwen/Qwen2.5-0.5B
+packing: true
+do_eval: true
+evaluation_strategy: steps
+eval_steps: 50
+per_device_eval_batch_size: 4
+load_best_model_at_end: true
+"""
+
+
+def test_evaluation_is_kept_with_the_rows_that_it_needs(migrated):
+    draft = migrated(EVALUATED + "dataset_mixture: {datasets: [{id: a/b}], test_split_size: 100}\n")
+    kept = {"eval_strategy": "steps", "eval_steps": 50, "per_device_eval_batch_size": 4}
+    assert kept.items() <= args_of(draft).items()
+    assert note_on(draft, "evaluation_strategy").new == "trainer.args.eval_strategy"
+    for gone in ("do_eval", "load_best_model_at_end"):
+        assert note_on(draft, gone).kind == "removed"
+
+
+def test_evaluation_of_a_split_of_its_own_is_not_kept(migrated):
+    draft = migrated(EVALUATED + "dataset_name: a/b\ndataset_test_split: test\n")
+    assert not any("eval" in key for key in args_of(draft))
+    assert "dataset.test_split_size" in note_on(draft, "dataset_test_split").why
+    assert "no rows are held out" in note_on(draft, "eval_steps").why
 
 
 def test_defaults_that_have_changed_are_said_for_old_files_only(migrated):

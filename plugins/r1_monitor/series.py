@@ -55,8 +55,14 @@ def outcomes(rows: Rows) -> list[Series]:
             f"rewards/{verifier}/mean": f"{verifier} reward",
             "reward": "total reward",
             "completions/mean_length": "mean completion length (tokens)",
+            "eval_reward": "held-out reward",
         }
     else:
-        wanted = {"loss": "loss", "mean_token_accuracy": "token accuracy"}
+        wanted = {
+            "loss": "loss",
+            "mean_token_accuracy": "token accuracy",
+            "eval_loss": "held-out loss",
+            "eval_mean_token_accuracy": "held-out token accuracy",
+        }
     found = [series(rows, key, label) for key, label in wanted.items()]
     return [one for one in found if one.steps]

@@ -22,6 +22,7 @@ OWNED = {
     "reward_weights": "say weight beside each reward",
     "push_to_hub": "nothing is pushed by training",
     "enable_jit_checkpoint": "a run that is told to stop always saves first",
+    "load_best_model_at_end": "the policy is that of the last step",
 }
 BATCH = ("per_device_train_batch_size", "gradient_accumulation_steps", "generation_batch_size")
 
@@ -88,7 +89,7 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         "save_total_limit": 2,
         "ddp_find_unused_parameters": False,
     }
-    merged = {**machine, **ours, **derived, **args}
+    merged = {**machine, **ours, **_evaluation(recipe), **derived, **args}
     try:
         built = config(output_dir=str(output), seed=recipe.seed, **merged)
     except (TypeError, ValueError) as error:
@@ -101,6 +102,24 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         )
     sharding.prepare(built)
     return built
+
+
+def _evaluation(recipe: Recipe) -> dict[str, Any]:
+    """When rows that are held out are evaluated, unless the recipe says: with each checkpoint."""
+    args = recipe.trainer.args
+    saving = args.get("save_strategy", "steps")
+    if saving == "best":
+        where = recipe.where("trainer", "args", "save_strategy")
+        raise UsageError(f"{where} = 'best': a run could not go on from its last step; say steps")
+    if recipe.dataset.test_split_size is None:
+        if args.get("eval_strategy", "no") != "no":
+            raise UsageError(
+                f"{recipe.where('trainer', 'args', 'eval_strategy')} = {args['eval_strategy']!r} "
+                "has no rows to evaluate; hold some out with dataset.test_split_size"
+            )
+        return {}
+    strategy = "epoch" if saving == "no" else saving
+    return {"eval_strategy": strategy, "eval_steps": args.get("save_steps", 500)}
 
 
 def short(steps: int, checkpoint: int) -> dict[str, Any]:

@@ -77,6 +77,14 @@ def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
                 if run.measured:
                     trainer.callback_handler.on_log(args, state, control, run.measured)
 
+        def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                log.info("step %d: held out, %s", state.global_step, _held_out(metrics))
+
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if stop.asked and state.epoch % 1:  # it ends where the same command goes on
+                control.should_log = control.should_evaluate = False
+
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if stopped(stop):
                 control.should_save = True
@@ -85,6 +93,14 @@ def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
                 control.should_training_stop = True
 
     return RunCallback()
+
+
+def _held_out(metrics: dict[str, Any]) -> str:
+    """What an evaluation found: the mean reward, or the loss and how many tokens are foreseen."""
+    if metrics.get("eval_reward") is not None:
+        return f"reward {metrics['eval_reward']:.3f}"
+    accuracy = metrics.get("eval_mean_token_accuracy", float("nan"))
+    return f"loss {metrics['eval_loss']:.4f}, token accuracy {accuracy:.1%}"
 
 
 def stopped(stop: Stop) -> bool:
@@ -133,6 +149,7 @@ def train(trainer: Any, run: Run) -> None:
             step = int(checkpoint.name.split("-")[-1])
             log.info("resuming %s from step %d", run.directory, step)
             run.forget_after(step, closing="train_runtime")
+        trainer.args.eval_on_start = False  # it was, when the run started
     trainer.run, trainer.checkpoint = run, checkpoint
     with stop_on_signal() as stop, disk_errors(run.directory), hardware_errors(trainer):
         trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better

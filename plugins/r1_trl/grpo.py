@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1_trl import adapter, arguments, callback, policy, prompts, rollouts, sharding, vllm
+from r1_trl.order import in_order
 from r1_trl.rewards import Reader, RewardName, columns_of, endings, leave_out, table, text_of
 from r1cli import (
     BatchPlan,
@@ -34,8 +37,12 @@ def grpo(
     dataset: Dataset,
     rewards: list[BoundReward],
     callbacks: list[Any],
+    held_out: Dataset | None = None,
 ) -> Path:
-    """Reinforce what the rewards confirm (DeepSeekMath, arXiv:2402.03300, as TRL implements it)."""
+    """Reinforce what the rewards confirm (DeepSeekMath, arXiv:2402.03300, as TRL implements it).
+
+    The rewards of prompts that are `held_out` are logged as `eval_reward`, `eval_rewards/*/mean`.
+    """
     arguments.require_trl()
     config = _config(recipe, run.checkpoints)
     batch = plan(recipe)
@@ -46,7 +53,8 @@ def grpo(
     template = config.chat_template_kwargs or {}
     context = policy.context_length(model)
     room = context - config.max_completion_length if context else None
-    rows = prompts.prepare(dataset, recipe, tokenizer, room=room, template=template)
+    fit = partial(prompts.prepare, recipe=recipe, tokenizer=tokenizer, room=room, template=template)
+    rows = fit(dataset)
     _check_enough(rows, config, recipe)
 
     eos = {tokenizer.eos_token_id, *_ids(model.generation_config.eos_token_id)} - {None}
@@ -59,6 +67,7 @@ def grpo(
             reward_funcs=[RewardName(reward) for reward in rewards],
             args=config,
             train_dataset=rows,
+            eval_dataset=None if held_out is None else fit(held_out),
             processing_class=tokenizer,
             peft_config=adapter.peft_config(recipe, model),
             callbacks=callbacks,
@@ -119,11 +128,19 @@ def _config(recipe: Recipe, output: Path) -> Any:
     if batch:
         derived |= {
             "per_device_train_batch_size": batch.micro_batch,
+            "per_device_eval_batch_size": _whole_groups(recipe, batch.micro_batch, size),
             "gradient_accumulation_steps": batch.accumulation,
         }
     derived["reward_weights"] = [reward.weight for reward in recipe.rewards]
-    derived |= vllm.arguments(recipe)
+    derived |= vllm.arguments(recipe) | in_order(recipe, shuffle_dataset=False)
     return arguments.build(GRPOConfig, recipe, output, **derived)
+
+
+def _whole_groups(recipe: Recipe, micro_batch: int, size: int) -> int:
+    """What each rank takes of held-out rows at once: `micro_batch`, or what gives whole groups."""
+    size = recipe.trainer.args.get("num_generations_eval") or size
+    share = size // math.gcd(size, recipe.launch.processes)
+    return math.ceil(micro_batch / share) * share
 
 
 def _trainer_class() -> type:
@@ -196,6 +213,10 @@ def _trainer_class() -> type:
         def training_step(self, *args, **given):  # type: ignore[no-untyped-def]
             with vllm.saved_when_lost(self, Path(self.args.output_dir)):
                 return super().training_step(*args, **given)
+
+        def evaluate(self, *args, **given):  # type: ignore[no-untyped-def]
+            with vllm.saved_when_lost(self, Path(self.args.output_dir)):
+                return super().evaluate(*args, **given)
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
             loss = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)

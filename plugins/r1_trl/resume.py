@@ -42,6 +42,7 @@ class Resumable:
     checkpoint: Path | None = None
     args: Any
     state: Any
+    control: Any
     model: Any
     accelerator: Any
     _metrics: dict[str, Any]
@@ -111,6 +112,19 @@ class Resumable:
             for name in (*self.kept, *(self.drawn if same else ())):
                 setattr(self, name, state[name])
 
+    def evaluate(self, *args: Any, **given: Any) -> dict[str, float]:
+        """As TRL does, without a trace in what is learned.
+
+        A checkpoint that is due is written before, for this may take long or fail: unless its
+        schedule is yet to hear of the result.
+        """
+        if self.control.should_save and self.args.metric_for_best_model is None:
+            self._save_checkpoint(self.model, None)
+        with undisturbed():
+            metrics = super().evaluate(*args, **given)  # type: ignore[misc]
+        self.model.train()  # where TRL looks up which metrics to close with
+        return dict(metrics)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "train_loss" in logs:  # transformers': of the steps since the last start
             steps = max(self.state.global_step, 1)
@@ -127,7 +141,7 @@ class Resumable:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put random states back: a checkpoint that others are told of has them in it already."""
+    """Put random states back: a checkpoint that is measured meanwhile has them in it already."""
     import numpy as np
     import torch
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from r1_trl import adapter, arguments, callback, policy, prompts, sharding
 from r1_trl.endings import align_endings, stop_rate
+from r1_trl.order import in_order
 from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ def sft(
     dataset: Dataset,
     rewards: list[BoundReward],
     callbacks: list[Any],
+    held_out: Dataset | None = None,
 ) -> Path:
     """Train on completions (or on the assistant's turns of `messages`), then check that it stops.
 
     Columns: `prompt` and `completion`, or `messages`. With `prompt` and `completion` the loss is
-    on the completion alone, its end-of-turn token included.
+    on the completion alone, its end-of-turn token included. `held_out` has the same columns; its
+    loss and token accuracy are logged as `eval_loss` and `eval_mean_token_accuracy`.
     """
     arguments.require_trl()
     config = _config(recipe, run.checkpoints)
@@ -42,6 +45,7 @@ def sft(
         model=model,
         args=config,
         train_dataset=rows,
+        eval_dataset=None if held_out is None else _rows(held_out, recipe, tokenizer),
         processing_class=tokenizer,
         peft_config=adapter.peft_config(recipe, model),
         callbacks=callbacks,
@@ -90,8 +94,12 @@ def _config(recipe: Recipe, output: Path) -> Any:
     if batch:
         derived = {
             "per_device_train_batch_size": batch.micro_batch,
+            "per_device_eval_batch_size": batch.micro_batch,
             "gradient_accumulation_steps": batch.accumulation,
         }
+    derived |= in_order(recipe, train_sampling_strategy="sequential", shuffle_dataset=False)
+    if recipe.trainer.args.get("packing_strategy") != "wrapped":  # the others pack by what fits
+        derived |= in_order(recipe, packing=False)
     return arguments.build(SFTConfig, recipe, output, **derived)
 
 

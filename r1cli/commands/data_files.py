@@ -71,7 +71,7 @@ def push(
     ui.narrate()
     rows = _rows(dataset, arguments(arg), on_error)
     about = f"Pushed by `r1 data push` from `{Path(dataset).name}`."
-    done = push_rows(rows, repo, split=split, private=private, about=about)
+    done = push_rows(rows, repo, split=split, private=private, about=about, types=rows.types)
     ui.table([done], ["what", "state", "place", "files", "bytes", "commit"], as_json=json)
 
 
@@ -114,16 +114,21 @@ def mix(
     """Write the rows that a recipe would train on: renamed, mixed, without what is held out."""
     from r1cli import dataset, recipe_file, ui
     from r1cli.data.row_writer import RowWriter, check_out
+    from r1cli.data.source import types_of
     from r1cli.errors import UsageError
 
     ui.narrate()
-    check_out(out)
-    train, test = dataset.load_split(recipe_file.load(recipe, set_), installed_plugins())
+    loaded = recipe_file.load(recipe, set_)
+    read = [item.args["path"] for item in loaded.dataset.items if "path" in item.args]
+    check_out(out, *read)
+    if test_out:
+        check_out(test_out, out, *read)
+    train, test = dataset.load_split(loaded, installed_plugins())
     if test_out and test is None:
         raise UsageError("--test-out: the recipe holds nothing out; say dataset.test_split_size")
     for rows, file in ((train, out), (test, test_out)):
         if file and rows is not None:
-            with RowWriter(file) as writer:
+            with RowWriter(file, types_of(rows.features.arrow_schema)) as writer:
                 for row in rows:
                     writer.write(row)
             ui.show(f"{writer.count} rows in {file}")
@@ -148,10 +153,11 @@ def _write(
 
     ui.narrate()
     check_out(out, dataset)
-    rows = _rows(dataset, args, on_error)
-    with ui.progress(out.name) as progress, RowWriter(out) as writer:
+    rows, names = _rows(dataset, args, on_error), names or {}
+    types = _renamed(rows.types, names, 1) if rows.types else {}
+    with ui.progress(out.name) as progress, RowWriter(out, types) as writer:
         for row in rows:
-            writer.write(_renamed(row, names or {}, writer.count + 1))
+            writer.write(_renamed(row, names, writer.count + 1))
             progress(rows.done, rows.total)
     skipped = f", {rows.skipped} skipped" if rows.skipped else ""
     ui.show(f"{writer.count} rows in {out}{skipped}")

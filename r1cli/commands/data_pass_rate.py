@@ -77,10 +77,14 @@ def pass_rate(
     elsewhere.submit(
         ctx, on, launch, dry_run, (out or rates or records).with_suffix(".job"), plugins
     )
-    if low > high:
-        raise UsageError(f"--min {low:g} is above --max {high:g}")
+    if not low <= high:
+        raise UsageError(f"--min {low:g} is above --max {high:g}, or one of them is no number")
+    if out and rates and out.resolve() == rates.resolve():
+        raise UsageError(f"--out and --rates are both {out}: give each a file of its own")
     if k > n:
         raise UsageError(f"--k {k} needs as many samples: raise --n {n}")
+    if k > 1 and temperature == 0:
+        raise UsageError(f"--k {k} needs as many samples, and --temperature 0 draws one: raise it")
     place = shard_of(shard)
     names = list(dict.fromkeys(reward))
     args, weights = of_rewards(reward_arg, names), _weights(weight, names)

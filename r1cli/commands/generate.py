@@ -110,9 +110,12 @@ def generate(
 
 def _recipe(given: dict[str, Any]) -> GenerateRecipe:
     """The recipe that the file and the options make together."""
+    from r1cli.errors import UsageError
     from r1cli.generation.recipe import load
 
     options = {key: given[name] for name, key in NAMED.items() if given[name] is not None}
+    if given["data"] and given["dataset"]:
+        raise UsageError("--data is a --dataset that is a file: give one of them")
     if given["data"]:
         options["dataset.name"] = str(given["data"])
     template = options.get("prompt.template", "")
@@ -133,6 +136,8 @@ def _recipe(given: dict[str, Any]) -> GenerateRecipe:
         names = list(dict.fromkeys(given["reward"]))
         args = of_rewards(given["reward_arg"], names)
         options["rewards"] = [{"name": name, "args": args.get(name, {})} for name in names]
+    elif given["reward_arg"]:
+        raise UsageError("--reward-arg is for a --reward; in a recipe write it under rewards")
     return load(given["recipe"], options)
 
 

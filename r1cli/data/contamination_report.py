@@ -40,11 +40,13 @@ class Report:
     def __enter__(self) -> Report:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._hits: IO[str] = (self.folder / "hits.jsonl").open("w", encoding="utf-8")
+            hits = self.folder / "hits.jsonl"
+            self._hits: IO[str] = hits.open("w", encoding="utf-8", errors="replace")
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._hits.close()
+        with disk_errors(self.folder):
+            self._hits.close()
 
     def add(self, hit: Hit) -> None:
         with disk_errors(self.folder):
@@ -59,7 +61,9 @@ class Report:
             self.folder / "report.json",
             json.dumps({**settings, **asdict(tally)}, indent=2, ensure_ascii=False) + "\n",
         )
-        write_atomic(self.folder / "report.html", page(tally, settings, self._shown))
+        text = page(tally, settings, self._shown)
+        # A row may hold half a character, which UTF-8 does not have.
+        write_atomic(self.folder / "report.html", text.encode(errors="replace").decode())
 
 
 def page(tally: Tally, settings: dict[str, Any], shown: dict[str, list[Hit]]) -> str:

@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, islice
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from r1cli.data.ngrams import Index, Overlap
-from r1cli.data.row_file import Row
 from r1cli.data.text import text_of
 from r1cli.parallel import Workers, in_order
+
+if TYPE_CHECKING:
+    from r1cli.data.row_file import Row
 
 BATCH = 8192  # rows that go to a worker together
 SHOWN = 3  # benchmark items that are named for one row

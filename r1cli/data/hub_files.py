@@ -14,22 +14,31 @@ from r1cli.publishing.push import push_piece
 
 
 def push_rows(
-    rows: Iterable[Mapping[str, Any]], repo: str, *, split: str, private: bool, about: str
+    rows: Iterable[Mapping[str, Any]],
+    repo: str,
+    *,
+    split: str,
+    private: bool,
+    about: str,
+    types: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Push rows as one split of a dataset, in one Parquet file; other splits there stay.
 
-    Raises UsageError and ProviderError in one line.
+    What was that split before goes, in however many files it was; the card is written anew.
+    `types` are for `RowWriter`. Raises UsageError and ProviderError in one line.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{split}.parquet"
-        with RowWriter(file) as writer:
+        with RowWriter(file, types) as writer:
             for row in rows:
                 writer.write(row)
         files: dict[str, Path | bytes] = {
             f"data/{split}-00000-of-00001.parquet": file,
             "README.md": card(repo, about).encode(),
         }
-        return push_piece(Piece("rows", "dataset", repo, "main", files), private=private)
+        before = (f"data/{split}-*-of-*",)
+        piece = Piece("rows", "dataset", repo, "main", files, replaces=before)
+        return push_piece(piece, private=private)
 
 
 def card(repo: str, about: str) -> str:

@@ -29,10 +29,13 @@ class Level:
     """How far two texts may differ and still be the same: `normalise` leaves words and blanks.
 
     `whole` compares texts of fewer than n words as a whole; without it they are never found.
+    `joined` says that it looks at each character of an ASCII text alone, so that many texts are
+    normalised in one piece, ten times as fast.
     """
 
     normalise: Callable[[str], str]
     whole: bool
+    joined: bool
 
 
 _LATEX_SPACING = re.compile(
@@ -53,7 +56,10 @@ def robust(text: str) -> str:
     return " ".join(_TOKEN.findall(text.casefold()))
 
 
-LEVELS = {"open-r1": Level(str.lower, whole=False), "robust": Level(robust, whole=True)}
+LEVELS = {
+    "open-r1": Level(str.lower, whole=False, joined=True),
+    "robust": Level(robust, whole=True, joined=False),
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,12 @@ class Index:
         import numpy as np
 
         self.n, self.level = n, level
-        normalised = [level.normalise(text) for text in texts]
+        texts = self._prepared(texts)
         self._whole: dict[str, list[int]] = {}
-        for number, text in enumerate(normalised if level.whole else ()):
+        for number, text in enumerate(texts if level.whole else ()):
             if text and text.count(" ") < n - 1:
                 self._whole.setdefault(text, []).append(number)
-        self._text, starts, ends, hashes, rows = _inside(normalised, n)
+        self._text, starts, ends, hashes, rows = self._inside(texts, lambda hashes: slice(None))
         order = np.argsort(hashes)
         self._starts, self._ends, self._hashes, self._items = (
             column[order] for column in (starts, ends, hashes, rows)
@@ -89,7 +95,7 @@ class Index:
     def find(self, texts: Sequence[str]) -> dict[int, list[Overlap]]:
         """For each text that shares an n-gram, by its place: one overlap per item shared with."""
         found: dict[int, dict[int, dict[str, None]]] = {}
-        for first, chunk in _chunks([self.level.normalise(text) for text in texts]):
+        for first, chunk in _chunks(self._prepared(texts)):
             for row, item, gram in self._shared(chunk):
                 found.setdefault(first + row, {}).setdefault(item, {})[gram] = None
         return {
@@ -99,7 +105,7 @@ class Index:
 
     def _shared(self, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
         """(row, item, n-gram) of each window of a row that an item has too."""
-        text, starts, ends, hashes, rows = _inside(texts, self.n, self._known)
+        text, starts, ends, hashes, rows = self._inside(texts, self._known)
         first, last = (self._hashes.searchsorted(hashes, side) for side in ("left", "right"))
         columns = (rows, starts, ends, first, last)
         for row, start, end, *places in zip(*(c.tolist() for c in columns), strict=True):
@@ -112,6 +118,36 @@ class Index:
             for row, whole in enumerate(texts):
                 for item in self._whole.get(whole, ()):
                     yield row, item, whole
+
+    def _prepared(self, texts: Sequence[str]) -> Sequence[str]:
+        return texts if self.level.joined else [self.level.normalise(text) for text in texts]
+
+    def _inside(
+        self, texts: Sequence[str], select: Callable[[Any], Any]
+    ) -> tuple[bytes, Any, Any, Any, Any]:
+        """The texts joined, and of each window inside one of them: start, end, hash, text's number.
+
+        Of all hashes `select` chooses the places that are wanted.
+        """
+        import numpy as np
+
+        joined = " ".join(texts)
+        normalise = self.level.normalise if self.level.joined else str
+        if joined.isascii():
+            text, lengths = normalise(joined).encode("ascii"), list(map(len, texts))
+        else:  # blanks beyond ASCII are none to what looks at bytes
+            encoded = [
+                (one if one.isascii() else " ".join(one.split())).encode(errors="surrogatepass")
+                for one in map(normalise, texts)
+            ]
+            text, lengths = b" ".join(encoded), list(map(len, encoded))
+        starts, ends, hashes = _windows(text, self.n)
+        wanted = select(hashes)
+        starts, ends, hashes = starts[wanted], ends[wanted], hashes[wanted]
+        stops = np.cumsum(lengths) + np.arange(len(lengths))
+        rows = stops.searchsorted(starts, side="right")
+        inside = ends <= stops[rows]
+        return text, starts[inside], ends[inside], hashes[inside], rows[inside]
 
     def _known(self, hashes: Any) -> Any:
         """The places of the hashes that the benchmark has."""
@@ -129,33 +165,6 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     size = max(1, CHARACTERS * len(texts) // (sum(map(len, texts)) + 1))
     for first in range(0, len(texts), size):
         yield first, texts[first : first + size]
-
-
-def _inside(
-    texts: Sequence[str], n: int, select: Callable[[Any], Any] = lambda hashes: slice(None)
-) -> tuple[bytes, Any, Any, Any, Any]:
-    """The texts joined, and of each window inside one of them: start, end, hash, text's number.
-
-    Of all hashes `select` chooses the places that are wanted.
-    """
-    import numpy as np
-
-    joined = " ".join(texts)
-    if joined.isascii():
-        text, lengths = joined.encode("ascii"), list(map(len, texts))
-    else:  # blanks beyond ASCII are none to what looks at bytes
-        encoded = [
-            (one if one.isascii() else " ".join(one.split())).encode(errors="surrogatepass")
-            for one in texts
-        ]
-        text, lengths = b" ".join(encoded), list(map(len, encoded))
-    starts, ends, hashes = _windows(text, n)
-    wanted = select(hashes)
-    starts, ends, hashes = starts[wanted], ends[wanted], hashes[wanted]
-    stops = np.cumsum(lengths) + np.arange(len(lengths))
-    rows = stops.searchsorted(starts, side="right")
-    inside = ends <= stops[rows]
-    return text, starts[inside], ends[inside], hashes[inside], rows[inside]
 
 
 def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:

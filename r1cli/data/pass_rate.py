@@ -27,15 +27,18 @@ from r1cli.stats import pass_at_k
 
 @dataclass(frozen=True)
 class Bounds:
-    """The rates to keep; with `inclusive` the bounds themselves as well."""
+    """The rates to keep; with `inclusive` the bounds themselves as well.
+
+    A rate is at a bound where only rounding tells them apart: pass@2 of 1 in 10 is 0.2.
+    """
 
     low: float
     high: float
     inclusive: bool = True
 
     def hold(self, rate: float) -> bool:
-        if self.inclusive:
-            return self.low <= rate <= self.high
+        if any(math.isclose(rate, bound, abs_tol=1e-9) for bound in (self.low, self.high)):
+            return self.inclusive
         return self.low < rate < self.high
 
 
@@ -75,7 +78,7 @@ class PassRate(Job):
         ProviderError where no sample came.
         """
         for path in filter(None, (out, rates_out)):
-            check_out(path)
+            check_out(path, *self.read)
         with (
             Store(folder) as store,
             Judging(self.rewards, self.rows, store) as judging,
@@ -85,6 +88,7 @@ class PassRate(Job):
             if found.tally.failed and found.tally.failed == found.tally.wanted:
                 raise ProviderError("no sample came; see the warnings above")
             judging.finish()
+            store.refresh()  # another process may have drawn what failed here
             kept = files.enter_context(RowWriter(out)) if out else None
             every = files.enter_context(RowWriter(rates_out)) if rates_out else None
             items = iter(self.prompts)

@@ -63,12 +63,13 @@ def _type(kind: Any) -> str:
 
 
 def duplicates(rows: Dataset, column: str) -> Finding:
-    """Rows that ask what an earlier one asks, blanks and case aside."""
+    """Rows that ask what an earlier one asks, blanks and case aside; what asks nothing is none."""
     seen: set[str] = set()
     again = []
     for number, value in enumerate(rows[column], 1):
-        key = problem_hash(" ".join(text_of(value).lower().split()))
-        if key in seen:
+        words = text_of(value).lower().split()
+        key = problem_hash(" ".join(words))
+        if words and key in seen:
             again.append(number)
         seen.add(key)
     return Finding(f"ask the same as an earlier row ({column})", len(again), again[:SHOWN])

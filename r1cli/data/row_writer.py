@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,18 +31,25 @@ def check_out(out: Path, *read: str | Path) -> None:
         require("train", "pyarrow")
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UsageError(f"--out {out}: nothing can be written in {there}")
     for path in map(Path, read):
         if path.exists() and out.exists() and path.samefile(out):
             raise UsageError(f"--out {out} is what is read; choose another name")
 
 
 class RowWriter:
-    """A context manager; rows come through `write`. Leaving it by an error leaves no file."""
+    """A context manager; rows come through `write`. Leaving it by an error leaves no file.
 
-    def __init__(self, out: Path) -> None:
+    Several may write one file at a time: it is that of the last. `types` are the Arrow types of
+    columns that are known to have them; a Parquet file keeps those, and finds out the others.
+    """
+
+    def __init__(self, out: Path, types: Mapping[str, Any] | None = None) -> None:
         check_out(out)
-        self.out, self.count = out, 0
-        self._beside = out.with_name(f".{out.name}.partial")
+        self.out, self.types, self.count = out, types or {}, 0
+        self._beside = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(3)}.partial")
         self._stack = ExitStack()
 
     def __enter__(self) -> RowWriter:
@@ -48,12 +59,11 @@ class RowWriter:
             if self.out.suffix == ".parquet":
                 folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.out.parent))
                 self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-                self._chunks = _Chunks(folder)
+                self._chunks = _Chunks(folder, self.types)
             else:
+                opened = gzip.open if self.out.suffix == ".gz" else open
                 self._lines: IO[Any] = self._stack.enter_context(
-                    gzip.open(self._beside, "wt", encoding="utf-8")
-                    if self.out.suffix == ".gz"
-                    else self._beside.open("w", encoding="utf-8", errors="replace")
+                    opened(self._beside, "wt", encoding="utf-8", errors="replace")
                 )
         return self
 
@@ -63,13 +73,13 @@ class RowWriter:
             if self.out.suffix == ".parquet":
                 self._chunks.add(row)
             else:
-                self._lines.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                self._lines.write(json.dumps(row, ensure_ascii=False, default=_text) + "\n")
 
     def __exit__(self, kind: object, *exc: object) -> None:
-        with self._stack, disk_errors(self.out):
+        with disk_errors(self.out), self._stack:  # closing writes, too
             if kind is None:
                 if self.out.suffix == ".parquet":
-                    self._chunks.join(self._beside, self.out)
+                    self._chunks.join(self._beside)
                 else:
                     self._lines.close()
                 self._beside.replace(self.out)
@@ -81,8 +91,10 @@ class _Chunks:
     So each chunk is kept with its own, and all are rewritten with what fits them together.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.held, self.schemas = folder, [], []  # type: ignore[var-annotated]
+    def __init__(self, folder: Path, types: Mapping[str, Any]) -> None:
+        self.folder, self.types = folder, types
+        self.held: list[Mapping[str, Any]] = []
+        self.schemas: list[Any] = []
 
     def add(self, row: Mapping[str, Any]) -> None:
         self.held.append(row)
@@ -94,15 +106,28 @@ class _Chunks:
         from pyarrow import parquet
 
         names = dict.fromkeys(name for row in self.held for name in row)
+        if self.held and not names:
+            raise UsageError("rows without any column are none in Parquet; use .jsonl")
+        table = pa.table({name: self._column(name) for name in names})
         try:
-            table = pa.table({name: [row.get(name) for row in self.held] for name in names})
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise _mixed(error) from error
-        parquet.write_table(table, self.folder / f"{len(self.schemas)}.parquet")
+            parquet.write_table(table, self.folder / f"{len(self.schemas)}.parquet")
+        except pa.ArrowException as error:  # a struct without fields, of `{}`
+            raise _no_place("a column", error) from error
         self.schemas.append(table.schema)
         self.held.clear()
 
-    def join(self, beside: Path, out: Path) -> None:
+    def _column(self, name: str) -> Any:
+        import pyarrow as pa
+
+        values = [row.get(name) for row in self.held]
+        try:
+            return pa.array(values, self.types.get(name))
+        except UnicodeEncodeError:
+            return pa.array(_encodable(values), self.types.get(name))
+        except (pa.ArrowException, OverflowError) as error:
+            raise _no_place(f"column {name!r}", error) from error
+
+    def join(self, beside: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -118,10 +143,30 @@ class _Chunks:
                     chunk = parquet.read_table(self.folder / f"{number}.parquet")
                     tables = [schema.empty_table(), chunk]
                     writer.write_table(pa.concat_tables(tables, promote_options="permissive"))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise _mixed(error) from error
+        except pa.ArrowException as error:
+            raise _no_place("a column", error) from error
 
 
-def _mixed(error: Exception) -> UsageError:
+def _no_place(column: str, error: Exception) -> UsageError:
     said = " ".join(str(error).split())
-    return UsageError(f"a column mixes types, which Parquet has no place for ({said}); use .jsonl")
+    return UsageError(f"{column} mixes types, or has one that Parquet has not ({said}); use .jsonl")
+
+
+def _encodable(value: Any) -> Any:
+    """The value with what UTF-8 does not have, halves of characters, as "?"."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_encodable(one) for one in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(one) for name, one in value.items()}
+    return value
+
+
+def _text(value: Any) -> str:
+    """What JSON has no type for and is read as text."""
+    known = datetime.date, datetime.time, datetime.timedelta, Decimal
+    if isinstance(value, known):
+        return str(value)
+    kind = type(value).__name__
+    raise UsageError(f"a row holds {kind}, which JSON lines have no place for; use .parquet")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from r1cli.data.row_file import SUFFIXES, Row, RowFile
 from r1cli.dataset import load_rows
 from r1cli.errors import UsageError
+from r1cli.extras import require
 from r1cli.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -72,6 +73,21 @@ class Rows:
             self._done += len(next(iter(batch.values())))
 
     @property
+    def types(self) -> dict[str, Any]:
+        """The Arrow types of the columns, where their source has any: not JSON."""
+        if self.file is None:
+            return types_of(self.rows.features.arrow_schema)
+        if self.file.format != "parquet":
+            return {}
+        require("train", "pyarrow")
+        from pyarrow import ArrowInvalid, parquet
+
+        try:
+            return types_of(parquet.read_schema(self.file.path))
+        except ArrowInvalid:
+            return {}  # no Parquet file, as reading it will say
+
+    @property
     def done(self) -> int:
         return self.file.done if self.file else self._done
 
@@ -83,6 +99,11 @@ class Rows:
     def skipped(self) -> int:
         """Rows that could not be read."""
         return len(self.file.skipped) if self.file else 0
+
+
+def types_of(schema: Any) -> dict[str, Any]:
+    """The columns of an Arrow schema, for `RowWriter`."""
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def _looks_like_a_file(what: str) -> bool:

@@ -91,11 +91,13 @@ class Evaluation:
         places: set[Place] | None = None,
         ks: Sequence[int] = (),
         progress: Progress = lambda done, total: None,
+        judged: Callable[[Sequence[Sample]], None] = lambda samples: None,
     ) -> Score:
         """The score of the samples at `places`, all by default.
 
         Only what `directory` does not hold yet of this model is drawn; what the scorer failed on
-        earlier is judged again, not drawn again.
+        earlier is judged again, not drawn again. `judged` is told of every sample with its score:
+        of those held first, of the others as they come, on a thread of their own.
         """
         started, wanted = time.perf_counter(), self.places if places is None else places
         path = self._path(directory, model_key)
@@ -104,15 +106,18 @@ class Evaluation:
         rows = {place: row for place, row in kept.items() if place not in failed}
         missing = wanted - kept.keys()
         progress(len(rows), len(wanted))
+        judged(list(rows.values()))
         if failed or missing:
             with Scorer([self.scorer, *self.measures], folder=directory / "failures") as scorer:
 
                 def judge(taken: list[tuple[Place, Completion]]) -> None:
                     if not path.exists():
                         self._describe(path, model_key, None)
-                    for row in self._judged(taken, scorer):
+                    new = self._judged(taken, scorer)
+                    for row in new:
                         append_row(path, row)
                         rows[_place(row)] = row
+                    judged(new)
                     progress(len(rows), len(wanted))
 
                 with Beside(judge, CHUNK) as judging:

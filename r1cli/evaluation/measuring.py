@@ -12,6 +12,7 @@ from typing import Any
 from r1cli.errors import Interrupted
 from r1cli.evaluation.during import Bound, During, Failed, told_failure
 from r1cli.evaluation.evaluation import Evaluation, Progress
+from r1cli.evaluation.judged import judged
 from r1cli.evaluation.launched import Launched, with_new
 from r1cli.evaluation.sampled import HeldSampler, sampled
 from r1cli.evaluation.score import Score
@@ -41,9 +42,9 @@ def measure(
 ) -> list[Score]:
     """Run benchmarks on one model, loaded once by each engine, and only where samples are missing.
 
-    Samples and scores go to `folder`, attempts to the store `records`. `code` names the provider
-    for scorers that run programs, `ks` are those of pass@k. With `failed`, a benchmark that fails
-    is told there and left out. Without `progress`, the log tells of it.
+    Samples and scores go to `folder`, attempts and judgements to the store `records`. `code` names
+    the provider for scorers that run programs, `ks` are those of pass@k. With `failed`, a benchmark
+    that fails is told there and left out. Without `progress`, the log tells of it.
     """
     scores: list[Score] = []
     if not benchmarks:
@@ -60,6 +61,7 @@ def measure(
                             model_key=sampler.key,
                             ks=ks,
                             progress=progress or _logged(run.name),
+                            judged=judged(evaluation, sampler, store),
                         )
                     except Exception as error:
                         if failed is None or isinstance(error, Interrupted):

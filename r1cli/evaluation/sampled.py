@@ -13,7 +13,7 @@ from r1cli.errors import ProviderError
 from r1cli.evaluation.evaluation import Evaluation, Place, Source
 from r1cli.evaluation.problems import question
 from r1cli.records import Store
-from r1cli.types import Completion, Engine
+from r1cli.types import Completion, Engine, Message
 
 
 class HeldSampler(Sampler):
@@ -43,15 +43,19 @@ class Wanted(Ask):
     place: Place
 
 
+def asked(evaluation: Evaluation) -> list[list[Message]]:
+    """What the engine is given: a forced prefill is the beginning of the assistant's message."""
+    prefill = evaluation.benchmark.prefill
+    begun = [{"role": "assistant", "content": prefill}] if prefill else []
+    return [[*prompt, *begun] for prompt in evaluation.prompts]
+
+
 def sampled(evaluation: Evaluation, sampler: Sampler, store: Store) -> Source:
     """The completions of a model, each stored before it is judged.
 
-    A forced prefill is asked for as the beginning of the assistant's message.
     Raises ProviderError at the end where some samples came to nothing; the others are kept.
     """
-    sampling, prefill = evaluation.benchmark.sampling, evaluation.benchmark.prefill
-    begun = [{"role": "assistant", "content": prefill}] if prefill else []
-    prompts = [[*prompt, *begun] for prompt in evaluation.prompts]
+    sampling, prompts = evaluation.benchmark.sampling, asked(evaluation)
 
     def draw(places: set[Place]) -> Iterator[tuple[Place, Completion]]:
         left = set(places)

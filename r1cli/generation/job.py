@@ -66,8 +66,11 @@ class Job:
         self, recipe: GenerateRecipe, plugins: Plugins, *, shard: tuple[int, int] = (0, 1)
     ) -> None:
         self.recipe, self.sampling = recipe, recipe.draws
+        if wanted(self.sampling) < self.sampling.n:
+            log.warning("temperature 0 draws one sample per prompt, not %d", self.sampling.n)
         self.rewards = [self._reward(place, plugins) for place in range(len(recipe.rewards))]
         name, args = named(recipe.dataset.name, recipe.dataset.args, plugins)
+        self.read = [Path(args["path"]).expanduser()] if name == "file" else []
         rows = load_rows(name, args, plugins, where="--dataset")
         self.rows = rows.select(range(min(recipe.limit or len(rows), len(rows))))
         for reward in self.rewards:
@@ -98,12 +101,13 @@ class Job:
         left out and counted. Raises ProviderError where none is left.
         """
         if out:
-            check_out(out)
+            check_out(out, *self.read)
         with Store(folder) as store, Judging(self.rewards, self.rows, store) as judging:
             tally = self._sample(store, judging, progress)
             if tally.failed and tally.failed == tally.wanted:
                 raise ProviderError(f"none of {tally.wanted} samples came; see the warnings above")
             judging.finish()
+            store.refresh()  # another process may have drawn what failed here
             if out:
                 self._write(out, judging, tally)
         return tally
@@ -122,7 +126,8 @@ class Job:
             assert isinstance(item, Item)
             tally.failed += 1
             if tally.failed <= FAILURES_SAID:
-                log.warning("row %d, sample %d: %s", item.row, number - item.samples.start, error)
+                sample = number - item.samples.start
+                log.warning("row %d, sample %d: %s", item.row + 1, sample, error)
             settle(item)
 
         for found in collect(

@@ -12,7 +12,7 @@ from r1cli.collecting import Ask
 from r1cli.dataset import problem_hash
 from r1cli.errors import UsageError, suggest
 from r1cli.extras import require
-from r1cli.generation.recipe import PromptKeys
+from r1cli.generation.recipe import UUID, PromptKeys
 from r1cli.types import Message, Prompt
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ROLES = ("system", "user", "assistant", "tool")
 
 @dataclass(frozen=True)
 class Item(Ask):
-    """What is asked for one row, number `row` of the dataset."""
+    """What is asked for one row, number `row` of the dataset, from 0; people are told from 1."""
 
     row: int
     uuid: str
@@ -54,6 +54,11 @@ class Prompts:
                 f"no column {keys.column!r} in the dataset; "
                 f"{suggest(keys.column, rows.column_names)}; choose with --prompt-column"
             )
+        if uuid_column not in (UUID, *rows.column_names):
+            raise UsageError(
+                f"no column {uuid_column!r} in the dataset, given as --uuid-column; "
+                f"{suggest(uuid_column, rows.column_names)}"
+            )
 
     def __len__(self) -> int:
         first, of = self.shard
@@ -70,22 +75,20 @@ class Prompts:
                 continue
             problem = problem_hash(row.get(self.keys.column, prompt))
             named = row.get(self.uuid_column)
-            yield Item(
-                problem,
-                prompt,
-                range(time * self.samples, (time + 1) * self.samples),
-                row=number,
-                uuid=str(named) if named else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{key}-{time}")),
-            )
+            if named in (None, ""):
+                named = uuid.uuid5(uuid.NAMESPACE_OID, f"{key}-{time}")
+            samples = range(time * self.samples, (time + 1) * self.samples)
+            yield Item(problem, prompt, samples, row=number, uuid=str(named))
 
     def _prompt(self, row: Row, number: int) -> list[Message]:
-        where = f"row {number}"
+        where = f"row {number + 1}"
         given = self._user(row, where) if self._user else row[self.keys.column]
         turns = [{"role": "user", "content": given}] if isinstance(given, str) else given
         self._check(turns, where)
         if self.keys.system and turns[0]["role"] != "system":
             turns = [{"role": "system", "content": self.keys.system}, *turns]
-        return [dict(turn) for turn in turns]
+        # Arrow gives each message the keys of all, as None: no part of this conversation.
+        return [{name: said for name, said in turn.items() if said is not None} for turn in turns]
 
     def _check(self, turns: Any, where: str) -> None:
         """Raise unless it is a conversation that the model is to answer."""

@@ -17,6 +17,9 @@ from r1cli.types import Sampling
 Keep = Literal["all", "best", "correct"]
 Backend = Literal["r1", "distilabel"]
 
+UUID = "uuid"
+"""The column that identifies a row, where there is one and no other is named."""
+
 
 class PromptKeys(Strict):
     """How a row becomes what the model is given.
@@ -61,7 +64,7 @@ class GenerateRecipe(Strict):
     code: Component = Component(name="local")
     keep: Keep = "all"
     threshold: float = Field(default=1.0, allow_inf_nan=False)
-    uuid: str = "uuid"
+    uuid: str = UUID
     limit: int | None = Field(default=None, ge=1)
 
     @property
@@ -82,19 +85,30 @@ class GenerateRecipe(Strict):
 
 
 def load(path: Path | None, options: Mapping[str, Any]) -> GenerateRecipe:
-    """The recipe of a file, if any, with the given options laid over it, by dotted key."""
+    """The recipe of a file, if any, with the given options laid over it, by dotted key.
+
+    Another dataset or engine than the file's is not given the arguments of the file's.
+    """
     text = source.read(path) if path else source.Source({}, "the options", {})
     if not isinstance(text.data, dict):
         raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, engine")
+    for part in ("dataset", "engine"):
+        there, name = text.data.get(part), options.get(f"{part}.name")
+        if isinstance(there, dict) and name and there.get("name", name) != name:
+            text.data[part] = {}
     for key, value in options.items():
-        place = text.data
-        *parents, last = key.split(".")
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
+        _lay(text.data, key, value)
     recipe = validate(GenerateRecipe, text)
     if recipe.keep != "all" and not recipe.rewards:
         raise UsageError(f"keep {recipe.keep!r} needs a reward to go by; name one with --reward")
+    for reward in recipe.rewards:
+        if reward.weight < 0:
+            raise UsageError(
+                f"reward {reward.name!r} has weight {reward.weight:g}: a score is a mean, "
+                "which takes none below 0"
+            )
+    if recipe.rewards and not any(reward.weight for reward in recipe.rewards):
+        raise UsageError("every reward has weight 0: no score can be made of them")
     chosen = recipe.engine.name if "name" in recipe.engine.model_fields_set else "openai"
     if recipe.backend == "distilabel" and chosen != "openai":
         raise UsageError(
@@ -102,3 +116,16 @@ def load(path: Path | None, options: Mapping[str, Any]) -> GenerateRecipe:
             f"{chosen!r} is none: leave it out, or give openai"
         )
     return recipe
+
+
+def _lay(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key; what stands in its way is left there, for `validate` to name."""
+    place: Any = data
+    *parents, last = key.split(".")
+    for parent in parents:
+        if place.get(parent) is None:
+            place[parent] = {}
+        place = place[parent]
+        if not isinstance(place, dict):
+            return
+    place[last] = value

@@ -77,12 +77,11 @@ def _mixture(draft: Draft, prompt: str | None, reward_columns: list[str]) -> Non
             elif name == "seed":
                 draft.note("removed", f"{key}.seed", "", "the seed at the top is that of the data")
             elif name == "test_split_size":
-                _no_test_split(draft, f"{key}.{name}")
+                _test_split(draft, f"{key}.{name}", value)
             elif name != "datasets":
                 draft.note("unknown", f"{key}.{name}", "", "known: datasets, seed, test_split_size")
     if "test_split_size" in draft:
-        draft.take("test_split_size")
-        _no_test_split(draft, "test_split_size")
+        _test_split(draft, "test_split_size", draft.take("test_split_size"))
 
 
 def _part(
@@ -117,6 +116,10 @@ def _part(
     return new
 
 
-def _no_test_split(draft: Draft, old: str) -> None:
-    why = "nothing is evaluated during training; all rows are trained on, benchmarks measure"
-    draft.note("removed", old, "", why)
+def _test_split(draft: Draft, old: str, size: float | None) -> None:
+    if size is None:
+        draft.note("removed", old, "", "it is empty")
+        return
+    draft.put("dataset.test_split_size", size)
+    why = "held out; evaluated with every checkpoint, trainer.args.eval_* say otherwise"
+    draft.note("kept", old, "dataset.test_split_size", why)

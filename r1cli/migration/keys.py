@@ -16,6 +16,7 @@ RENAMED = {
     "run_name": ("name", "it names the run directory"),
     "seed": ("seed", "one seed for data, sampling and training"),
     "system_prompt": ("system_prompt", ""),
+    "evaluation_strategy": (ARGS + "eval_strategy", "renamed by transformers"),
     "warmup_ratio": (ARGS + "warmup_steps", "below 1 it is a share of the steps"),
     "wandb_log_unique_prompts": (ARGS + "log_unique_prompts", "TRL's own field"),
     "max_seq_length": (ARGS + "max_length", "renamed by TRL"),
@@ -38,7 +39,8 @@ RENAMED = {
 """Old key to new place and why. A `trainer.args` key that is not named here keeps its name."""
 
 _HUB = "training pushes nothing; afterwards: r1 push RUN"
-_EVAL = "nothing is evaluated during training; list benchmarks, measured on the final policy"
+_EVAL = "rows of dataset.test_split_size are evaluated, with every checkpoint unless it says else"
+_BEST = "the policy is that of the last step; a benchmark with every and patience stops early"
 _WANDB = "export it for Weights & Biases as {}; trainer.args.report_to: wandb turns it on"
 _LIGER = "TRL's fused output layer is always on; Liger is no option of it any more"
 _NODES = "no part of a recipe: r1 train ... --on slurm --nodes N"
@@ -67,27 +69,21 @@ GONE = {
     "logging_dir": "curves are kept in the run directory",
     "save_safetensors": "safetensors is the only format",
     "include_tokens_per_second": _DROPPED,
-    "include_for_metrics": _EVAL,
+    "include_for_metrics": "loss, token accuracy and rewards are all that is computed",
     "dispatch_batches": _DROPPED,
     "split_batches": _DROPPED,
     "ignore_bias_buffers": "a work-around for old versions of DDP",
     "dataset_streaming": "datasets are loaded whole",
-    "dataset_test_split": _EVAL,
+    "dataset_test_split": (
+        "what is evaluated is held out of the training rows: dataset.test_split_size; a benchmark "
+        "measures another file or split (docs/evaluation.md)"
+    ),
     "do_train": "r1 train trains",
     "do_predict": _EVAL,
     "do_eval": _EVAL,
-    "eval_strategy": _EVAL,
-    "evaluation_strategy": _EVAL,
-    "eval_steps": _EVAL,
-    "eval_delay": _EVAL,
-    "eval_on_start": _EVAL,
-    "eval_packing": _EVAL,
-    "eval_accumulation_steps": _EVAL,
-    "per_device_eval_batch_size": _EVAL,
-    "num_generations_eval": _EVAL,
-    "load_best_model_at_end": _EVAL,
-    "metric_for_best_model": _EVAL,
-    "greater_is_better": _EVAL,
+    "load_best_model_at_end": _BEST,
+    "metric_for_best_model": _BEST,
+    "greater_is_better": _BEST,
     "push_to_hub": _HUB,
     "push_to_hub_revision": _HUB,
     "overwrite_hub_revision": _HUB,
@@ -133,6 +129,17 @@ GONE = {
 }
 """Old key to what to do instead."""
 
+EVALUATION = (
+    *("eval_strategy", "evaluation_strategy", "eval_steps", "eval_delay", "eval_on_start"),
+    *("eval_packing", "eval_accumulation_steps", "per_device_eval_batch_size"),
+    "num_generations_eval",
+)
+"""Kept where rows are held out; without any there is nothing that they could be about."""
+
+NOTHING_HELD_OUT = (
+    "no rows are held out to evaluate: say dataset.test_split_size, then this key too"
+)
+
 ACCELERATORS = {
     "single_gpu": "single",
     "multi_gpu": "ddp",
@@ -146,6 +153,7 @@ WORDS = {
     "scale_rewards": {True: "group", False: "none"},
     "save_strategy": {False: "no"},
     "logging_strategy": {False: "no"},
+    "eval_strategy": {False: "no"},
 }
 """Values that are words today. (YAML 1.1 reads a bare `no` as false.)"""
 

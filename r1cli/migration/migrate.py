@@ -115,6 +115,9 @@ def _settings(draft: Draft, fields: set[str], trainer: str) -> None:
     draft.recipe["trainer"].setdefault("args", {})
     if trainer == "sft" and "system_prompt" in draft:
         draft.drop("system_prompt", "open-r1's SFT gave it to benchmarks only")
+    if "test_split_size" not in draft.recipe["dataset"]:
+        for key in [key for key in keys.EVALUATION if key in draft]:
+            draft.drop(key, keys.NOTHING_HELD_OUT)
     for key in [key for key in draft.left if key in fields - {*keys.RENAMED, *keys.GONE}]:
         value = draft.left[key]
         word = keys.WORDS.get(key, {}).get(value) if isinstance(value, bool) else None

@@ -42,13 +42,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Piece:
-    """Files by their path in the repository: on disk, or text made for the push."""
+    """Files by their path in the repository: on disk, or text made for the push.
+
+    Other files there stay, but for old weights and those that match `replaces`.
+    """
 
     name: str
     kind: str  # the hub's repo_type: "model" or "dataset"
     repo: str
     revision: str
     files: dict[str, Path | bytes]
+    replaces: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

@@ -148,7 +148,8 @@ def _commit(api: Any, piece: Piece) -> str:
     there = {file.rfilename for file in info.siblings} - {".gitattributes"}
     if others := there - piece.files.keys():
         log.info("%s keeps %d other files, from commit %s", piece.repo, len(others), info.sha[:8])
-    stale = [path for path in sorted(others) if any(fnmatch(path, name) for name in WEIGHTS)]
+    replaced = (*WEIGHTS, *piece.replaces)
+    stale = [path for path in sorted(others) if any(fnmatch(path, name) for name in replaced)]
     additions = [
         CommitOperationAdd(path, file if isinstance(file, bytes) else str(file))
         for path, file in piece.files.items()

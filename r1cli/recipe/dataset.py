@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -48,12 +48,42 @@ FILE_KEYS = ("path", "format", "on_error")
 """What a part of a mixture may give without `name` and `args`."""
 
 
+class Curriculum(Strict):
+    """Which rows are trained on, and in which order, by the pass rate of each row's problem.
+
+    That is the mean of `reward` (the recipe's first unless given) over the problem's attempts by
+    `model` (the recipe's own unless given) in the store `records`, or over the rollouts of `run`.
+    Rows outside `min` and `max` are left out, the bounds are kept. Without an `order` the trainer
+    shuffles. `unknown` rows, without a judged attempt, come last where they are kept.
+    """
+
+    reward: str | None = None
+    model: str | None = None
+    records: str = "runs/records"
+    run: str | None = None
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    order: Literal["easy_first", "hard_first"] | None = None
+    unknown: Literal["keep", "drop"] = "keep"
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Curriculum:
+        if self.run is not None and self.model is not None:
+            raise ValueError("the rollouts of run are all of its own policy: leave out model")
+        if (self.min, self.max, self.order) == (None, None, None):
+            raise ValueError("give min or max, to leave rows out, or order")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        return self
+
+
 class Dataset(Strict):
     """One dataset by name, or a mixture of several. `columns` maps wanted names to present ones.
 
     With `proportions` the weights of a mixture are parts of the whole, of `size` rows or as many as
     there can be; `oversample` lets rows repeat. `seed` is the recipe's unless given.
-    `test_split_size`, a share or a number of rows, is held out from training.
+    `test_split_size`, a share or a number of rows, is held out from training and evaluated.
+    `curriculum` chooses and orders the rest by what was ever sampled.
     """
 
     name: str | None = None
@@ -65,6 +95,7 @@ class Dataset(Strict):
     size: int | None = Field(default=None, ge=1)
     seed: int | None = Field(default=None, ge=0)
     test_split_size: int | float | None = Field(default=None, gt=0)
+    curriculum: Curriculum | None = None
 
     @model_validator(mode="after")
     def _mixture_alone(self) -> Dataset:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from r1cli.dataset import problem_hash
+from r1cli.dataset import problem_hash, question
 from r1cli.errors import UsageError
 from r1cli.extras import require
 from r1cli.records.attempt import Attempt, Judgement, canonical
@@ -23,7 +23,8 @@ def rollouts(run: Path) -> Iterator[Attempt]:
     """The attempts of a run, step by step, with the total outcome's reason where a reward failed.
 
     The policy changes with every step: `model` is `<run>@<step>`, and `index` counts the step's
-    samples of one prompt over all ranks. The spec of their judgements is that of the run, "".
+    samples of one prompt over all ranks. The spec of their judgements is that of the run, "". What
+    a lone user's turn asks is the problem, as for a dataset whose prompts are texts.
     """
     require("train", "pyarrow")
     from pyarrow import parquet
@@ -49,7 +50,7 @@ def _attempt(
     prompt = problem_hash(messages)
     index, seen[prompt] = seen.get(prompt, 0), seen.get(prompt, 0) + 1
     attempt = Attempt(
-        problem=prompt,
+        problem=problem_hash(question(messages) or messages),
         prompt=prompt,
         messages=messages,
         model=f"{run.name}@{row['step']}",

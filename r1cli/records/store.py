@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from r1cli.records.attempt import Attempt, Judgement
 from r1cli.records.shards import Row, Shards
 
 VERSION = 1
+
+NEAR = 4096
+"""Keys whose samples an engine may have under way, and so in turns in a file, at a time."""
 
 DEFAULT = Path("runs/records")
 """Beside the runs: attempts belong to the project that paid for them, and outlive any one run."""
@@ -105,8 +109,9 @@ class Store:
 
         `keep` sees the stored row (`Attempt.to_row`) before the judgements are looked up.
         """
+        judgements = lru_cache(NEAR)(self._judgements)  # each reads those of all samples of a key
         for row in self._attempts.scan(keep):
-            judged = self._judgements(row["key"]).get(row["index"], ())
+            judged = judgements(row["key"]).get(row["index"], ())
             yield Attempt.from_row(row, tuple(judged))
 
     def _judgements(self, key: str) -> dict[int, list[Judgement]]:

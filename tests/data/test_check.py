@@ -105,6 +105,39 @@ def test_conversations_are_shown_whole(r1, model, tmp_path):
     assert "assistant\n2<|im_end|>" in answer.stdout
 
 
+def test_rows_that_ask_nothing_are_counted_with_a_model_too(r1, model, tmp_path):
+    rows = [{"prompt": [{"role": "user", "content": "a"}]}, {"prompt": None}, {"prompt": []}]
+    (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answer = r1("data", "check", "odd.jsonl", "--model", model, "--json")
+    assert answer.exit_code == 1, answer.stderr
+    assert findings(answer) == {"have no text in prompt": (2, [2, 3])}
+
+
+def test_what_the_model_is_to_continue_is_left_open(r1, model, tmp_path):
+    turns = [{"role": "user", "content": "1 + 1"}, {"role": "assistant", "content": "<think>"}]
+    (tmp_path / "open.jsonl").write_text(json.dumps({"prompt": turns}) + "\n")
+    answer = r1("data", "preview", "open.jsonl", "--model", model)
+    assert answer.stdout.endswith("assistant\n<think>\n")
+
+
+def test_supervised_rows_are_as_long_as_with_their_answers(r1, model, tmp_path):
+    (tmp_path / "sft.jsonl").write_text(
+        "".join(json.dumps({"prompt": "a", "completion": "1 " * n}) + "\n" for n in (9, 60, 600))
+    )
+    recipe = {
+        "model": {"name": str(model)},
+        "dataset": {"name": "file", "args": {"path": "sft.jsonl"}},
+        "trainer": {"name": "sft", "args": {"max_length": 100}},
+    }
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    answer = r1("data", "check", "recipe.yaml", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    said = findings(answer)["are longer than the 100 tokens there is room for"]
+    assert said == (2, [2, 3])
+    shown = r1("data", "preview", "recipe.yaml", "-n", 1).stdout
+    assert "user\na<|im_end|>" in shown and shown.endswith("1 <|im_end|>\n")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

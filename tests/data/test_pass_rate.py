@@ -123,12 +123,18 @@ def test_weights_are_honoured_with_several_rewards(r1):
     ("args", "said"),
     [
         (("--min", 0.9, "--max", 0.1), "--min 0.9 is above --max 0.1"),
+        (("--min", "nan"), "--min nan is above --max 0.9, or one of them is no number"),
+        (("--out", "a.jsonl", "--rates", "./a.jsonl"), "are both a.jsonl"),
         (("--k", 5), "--k 5 needs as many samples"),
+        (("--k", 2, "--temperature", 0), "--temperature 0 draws one"),
+        (("--weight", "accuracy=-1"), "reward 'accuracy' has weight -1"),
         (("--weight", "acuracy=1"), "did you mean 'accuracy'?"),
         (("--weight", "accuracy=x"), "not of the form REWARD=NUMBER"),
         (("--shard", "2/2"), "2/2"),
         (("--prompt-column", "promt"), "did you mean 'prompt'?"),
         (("--out", "kept.txt"), "rows are written as .jsonl"),
+        (("--out", "rows.jsonl"), "--out rows.jsonl is what is read"),
+        (("--rates", "./rows.jsonl"), "is what is read"),
     ],
 )
 def test_what_cannot_be_done(r1, args, said):
@@ -148,3 +154,7 @@ def test_the_rate_is_unbiased():
 def test_bounds():
     assert [Bounds(0.1, 0.9).hold(x) for x in (0.1, 0.5, 0.9, 0.95)] == [True, True, True, False]
     assert [Bounds(0.1, 0.9, False).hold(x) for x in (0.1, 0.5, 0.9)] == [False, True, False]
+    rounded = estimate([1.0] + [0.0] * 9, k=2)
+    assert rounded < 0.2
+    assert Bounds(0.2, 0.9).hold(rounded)
+    assert not Bounds(0.1, 0.2, False).hold(rounded)

@@ -1,7 +1,8 @@
 """Rows written and read again, whatever the format, and `r1 data convert|make|mix|push|pull`."""
 
 import json
-from pathlib import Path
+import subprocess
+import sys
 
 import loopback_hub
 import pytest
@@ -11,7 +12,7 @@ pytest.importorskip("datasets")
 from r1cli.data import row_writer
 from r1cli.data.row_file import RowFile
 from r1cli.data.row_writer import RowWriter
-from r1cli.errors import ProviderError, UsageError
+from r1cli.errors import UsageError
 
 ROWS = [
     {"text": "a\u2028b \U0001d7d9", "n": None, "messages": [{"role": "user", "content": "hi"}]},
@@ -63,15 +64,55 @@ def test_a_column_of_two_types_is_refused_by_parquet(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_said(tmp_path):
-    with (
-        pytest.raises(ProviderError, match="no space left"),
-        RowWriter(tmp_path / "out.jsonl") as writer,
-        Path("/dev/full").open("w") as full,
-    ):
-        writer._lines = full
-        writer.write({"a": "x" * 100_000})
-    assert not (tmp_path / "out.jsonl").exists()
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        ("a.parquet", {"a": 2**70}, "column 'a' .*too large.*use .jsonl"),
+        ("a.parquet", {"a": {}}, "a column .*struct.*use .jsonl"),
+        ("a.parquet", {}, "rows without any column"),
+        ("a.jsonl", {"a": b"\xff"}, "a row holds bytes, .*use .parquet"),
+    ],
+)
+def test_what_a_format_has_no_place_for(tmp_path, name, row, said):
+    with pytest.raises(UsageError, match=said):
+        write(tmp_path / name, [row])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_half_a_character_costs_itself_alone(tmp_path, name):
+    write(tmp_path / name, [{"a": [{"b": "x\ud800y"}], "c": 1}])
+    assert list(RowFile(tmp_path / name)) == [{"a": [{"b": "x?y"}], "c": 1}]
+
+
+def test_two_may_write_one_file_at_a_time(tmp_path):
+    with RowWriter(tmp_path / "a.jsonl") as first, RowWriter(tmp_path / "a.jsonl") as second:
+        for number in range(2000):
+            first.write({"n": number})
+            second.write({"n": number})
+    assert [row["n"] for row in RowFile(tmp_path / "a.jsonl")] == list(range(2000))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_full_disk_is_said(tmp_path, name):
+    """However much of it is written, or kept to be written when the file is closed."""
+    program = (
+        "import os, resource, signal, sys; from pathlib import Path; "
+        "from r1cli.data.row_writer import RowWriter; from r1cli.errors import ProviderError; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "for rows in (40, 4000):\n"
+        "    try:\n"
+        "        with RowWriter(Path(sys.argv[1])) as writer:\n"
+        "            for _ in range(rows): writer.write({'a': os.urandom(100).hex()})\n"
+        "    except ProviderError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, name], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.count("no space left while writing") == 2, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_reading_tells_how_far_it_is(tmp_path):
@@ -91,6 +132,26 @@ def test_convert_there_and_back(tmp_path, r1):
     answer = r1("data", "convert", "b.parquet", "c.jsonl")
     assert answer.stdout == "3 rows in c.jsonl\n"
     assert list(RowFile("c.jsonl")) == ROWS
+
+
+def test_parquet_keeps_its_types(tmp_path, r1):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table(
+        {
+            "u": pa.array([2**64 - 1, 0], pa.uint64()),
+            "f": pa.array([0.1, None], pa.float32()),
+            "m": pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
+            "b": [b"\xff", None],
+            "n": pa.array([None, None], pa.string()),
+        }
+    )
+    parquet.write_table(table, "a.parquet")
+    answer = r1("data", "convert", "a.parquet", "b.parquet", "--rename", "b=n", "--rename", "x=u")
+    assert answer.exit_code == 0, answer.stderr
+    made = parquet.read_table("b.parquet")
+    assert made.equals(table.drop_columns("b").rename_columns({"u": "x", "n": "b"}))
 
 
 def test_convert_renames(tmp_path, r1):
@@ -120,6 +181,8 @@ def test_convert_stops_at_a_broken_line_or_counts_it(tmp_path, r1):
         (("convert", "a.jsonl", "b.jsonl", "--rename", "b"), "'b' is not of the form"),
         (("convert", "nothing", "b.jsonl"), "'nothing' is no file, no folder, no hub id"),
         (("convert", "a.jsonl", "b.csv"), "rows are written as .jsonl"),
+        (("convert", "a.jsonl", "a.jsonl/b.jsonl"), "nothing can be written in .*a.jsonl"),
+        (("convert", "a.jsonl", "b.jsonl", "--arg", "format=parquet"), "is not a Parquet file"),
         (("make", "countdwn", "--out", "b.jsonl"), "did you mean 'countdown'"),
         (("make", "file", "--out", "b.jsonl"), "'file' is not made here: it takes no size"),
         (("make", "countdown", "--out", "b.jsonl", "--difficulty", "9"), r"numbers=\[11\]"),
@@ -185,13 +248,14 @@ def test_mix_writes_what_a_recipe_trains_on_and_says_the_counts(tmp_path, r1):
     [
         ("dataset.proportions=false", "size needs proportions: true"),
         ("dataset.test_split_size=8", "test_split_size 8 at .* does not fit 8 rows"),
+        ("dataset.mixture.0.path=x.jsonl", "--out x.jsonl is what is read"),
         ("dataset.mixture.0.id=a/b", "either id, of the hub, or path, of a file"),
     ],
 )
 def test_a_mixture_that_says_nothing_sensible(tmp_path, r1, set_, said):
     import re
 
-    for name in "ab":
+    for name in "abx":
         write(tmp_path / f"{name}.jsonl", [{"q": "x", "text": "y"}] * 20)
     (tmp_path / "recipe.yaml").write_text(MIX)
     answer = r1("data", "mix", "recipe.yaml", "--out", "x.jsonl", "--set", set_)
@@ -202,7 +266,7 @@ def test_a_mixture_that_says_nothing_sensible(tmp_path, r1, set_, said):
 # -- the hub ---------------------------------------------------------------------------------------
 
 
-def test_pushed_rows_are_private_and_other_splits_stay(tmp_path, r1, monkeypatch):
+def test_pushed_rows_are_private_and_take_the_place_of_their_split_alone(tmp_path, r1, monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -212,6 +276,9 @@ def test_pushed_rows_are_private_and_other_splits_stay(tmp_path, r1, monkeypatch
     write(tmp_path / "a.jsonl", ROWS)
     with loopback_hub.Hub() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        before = {f"data/train-0000{n}-of-00002.parquet": hub.store(b"old") for n in (0, 1)}
+        there = hub.create(f"{loopback_hub.USER}/rows", "dataset")
+        there.add("main", "as another tool split it", {**before, "other.txt": hub.store(b"x")})
         for split in ("train", "test"):
             answer = r1("data", "push", "a.jsonl", "rows", "--split", split, "--json")
             assert answer.exit_code == 0, answer.stderr
@@ -220,5 +287,8 @@ def test_pushed_rows_are_private_and_other_splits_stay(tmp_path, r1, monkeypatch
         repo = hub.repos["dataset", f"{loopback_hub.USER}/rows"]
         assert repo.private
         files = repo.find("main").files
-        for split in ("train", "test"):
-            assert f"data/{split}-00000-of-00001.parquet" in files
+        data = {f"data/{split}-00000-of-00001.parquet" for split in ("train", "test")}
+        assert set(files) == {*data, "README.md", "other.txt"}
+        name, path = f"{loopback_hub.USER}/rows", "data/train-00000-of-00001.parquet"
+        (tmp_path / "b.parquet").write_bytes(hub.read(name, path, kind="dataset"))
+        assert list(RowFile("b.parquet")) == ROWS

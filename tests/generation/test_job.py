@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("datasets", reason="prompts are rows of a datasets.Dataset")
 
+from r1cli.endpoint import Refused
 from r1cli.errors import ProviderError, R1Error, UsageError
 from r1cli.files import read_rows
 from r1cli.generation.job import Job
@@ -141,19 +142,38 @@ def test_one_failure_costs_no_sibling_and_is_made_up_for(generate, engine, caplo
     engine.fails = lambda text: ProviderError("status 400: odd") if text == "p3" else None
     tally, rows = generate()
     assert (tally.sampled, tally.failed, len(rows)) == (8, 2, 8)
-    assert "row 3, sample 0: status 400: odd" in caplog.text
+    assert "row 4, sample 0: status 400: odd" in caplog.text
     engine.fails = lambda text: None
     tally, rows = generate()
     assert (tally.sampled, tally.kept, len(rows)) == (2, 8, 10)
 
 
-def test_where_every_sample_fails_it_stops(generate, engine, tmp_path):
+def test_where_every_sample_fails_it_stops(generate, engine, plugins, tmp_path):
+    many = [{"prompt": f"many {n}"} for n in range(50)]
+    plugins["datasets"].add(Entry("datasets", "many", lambda: many, "", "test", False))
     engine.fails = lambda text: UsageError("no such sampling")
-    with pytest.raises(R1Error, match="none of 10 samples came"):
-        generate()
-    with pytest.raises(UsageError, match="no such sampling"):
+    with pytest.raises(R1Error, match="none of 100 samples came"):
         generate(**{"sampling.n": 20})
-    assert len(engine.asked) == 10 + 32 and not (tmp_path / "out.jsonl").exists()
+    assert len(engine.asked) == 100, "few prompts, however many samples, may all be odd"
+    with pytest.raises(UsageError, match="no such sampling"):
+        generate(**{"dataset.name": "many"})
+    assert len(engine.asked) == 100 + 2 * 31 + 1 and not (tmp_path / "out.jsonl").exists()
+
+
+def test_prompts_that_are_always_refused_keep_nothing_from_being_written(generate, engine, plugins):
+    many = [{"prompt": f"{'odd' if n % 2 else 'fine'} {n}"} for n in range(100)]
+    plugins["datasets"].add(Entry("datasets", "many", lambda: many, "", "test", False))
+    refusal = Refused("status 400: odd", 400, "odd")
+    engine.fails = lambda text: refusal if "odd" in text else None
+    settings = {"dataset.name": "many", "sampling.n": 1}
+    assert generate(**settings)[0].failed == 50
+    tally, rows = generate("again.jsonl", **settings)  # those alone are asked, one after the other
+    assert (tally.failed, len(rows)) == (50, 50)
+
+
+def test_greedy_samples_are_one_of_each_and_that_is_said(generate, caplog):
+    assert generate(**{"sampling.n": 4, "sampling.temperature": 0})[0].rows == 5
+    assert "temperature 0 draws one sample per prompt, not 4" in caplog.text
 
 
 def test_other_settings_are_other_attempts(generate, engine):
@@ -184,8 +204,8 @@ def test_a_template_writes_the_prompt_in_a_sandbox(generate, engine):
     _, rows = generate(**{"prompt.template": "Q: {{ prompt | upper }} ({{ solution }})"})
     assert rows[0]["messages"][0]["content"] == "Q: P0 (0)"
     for template, said in {
-        "{{ nothing }}": "fails on row 0: 'nothing' is undefined; its columns: prompt, solution",
-        "{{ prompt.__class__.__mro__ }}": "fails on row 0: access to attribute",
+        "{{ nothing }}": "fails on row 1: 'nothing' is undefined; its columns: prompt, solution",
+        "{{ prompt.__class__.__mro__ }}": "fails on row 1: access to attribute",
         "{% if %}": "is no Jinja template: line 1",
     }.items():
         with pytest.raises(UsageError, match=said):
@@ -204,7 +224,7 @@ def test_a_template_writes_the_prompt_in_a_sandbox(generate, engine):
 def test_a_conversation_that_cannot_be_answered(generate, plugins, engine, turns, said):
     rows = [{"prompt": [{"role": "user", "content": "x"}]}, {"prompt": turns}]
     plugins["datasets"].add(Entry("datasets", "talk", lambda: rows, "", "test", False))
-    with pytest.raises(UsageError, match=f"row 1.*{said}"):
+    with pytest.raises(UsageError, match=f"row 2.*{said}"):
         generate(**{"dataset.name": "talk"})
     assert engine.asked == []
 
@@ -218,6 +238,43 @@ def test_a_conversation_keeps_its_own_system_prompt(generate, plugins):
     assert [row["messages"][0]["content"] for row in made] == ["S", "S", "T"]
     assert [len(row["messages"]) for row in made] == [3, 5, 3]
     assert len({row["uuid"] for row in made}) == 3 and "u0" not in made[0]["uuid"]
+
+
+def test_a_conversation_does_not_depend_on_the_others_keys(generate, plugins, engine):
+    plain = {"prompt": [{"role": "user", "content": "a"}]}
+    named = {"prompt": [{"role": "user", "content": "b", "name": "ada"}]}
+    plugins["datasets"].add(Entry("datasets", "talk", lambda: [plain], "", "test", False))
+    plugins["datasets"].add(Entry("datasets", "both", lambda: [plain, named], "", "test", False))
+    _, first = generate(**{"dataset.name": "talk"})
+    tally, both = generate(**{"dataset.name": "both"})
+    assert (tally.kept, tally.sampled) == (2, 2)
+    assert both[0]["messages"] == first[0]["messages"]
+    assert both[2]["messages"][0] == named["prompt"][0]
+
+
+def test_what_identifies_a_row_is_kept_whatever_it_is(generate, plugins):
+    rows = [{"prompt": "a", "id": 0}, {"prompt": "b", "id": None}]
+    plugins["datasets"].add(Entry("datasets", "ids", lambda: rows, "", "test", False))
+    _, made = generate(**{"dataset.name": "ids", "uuid": "id", "sampling.n": 1})
+    assert made[0]["uuid"] == "0" and len(made[1]["uuid"]) == 36
+    with pytest.raises(UsageError, match="no column 'idd' in the dataset, given as --uuid-column"):
+        generate(**{"dataset.name": "ids", "uuid": "idd"})
+
+
+def test_what_failed_here_and_another_process_drew_is_in_the_file(generate, engine, tmp_path):
+    def fails(text):
+        if text == "p4" and not there:
+            there.append(text)
+            engine.fails = lambda text: None
+            generate("other.jsonl")
+            engine.fails = fails
+        return ProviderError("odd") if text == "p4" else None
+
+    there, engine.fails = [], fails
+    tally, rows = generate()
+    assert (tally.failed, len(rows)) == (2, 10)
+    with Store(tmp_path / "records") as store:
+        assert {row["attempt"] for row in rows} == {attempt.id for attempt in store.scan()}
 
 
 def judged(folder):
@@ -318,6 +375,64 @@ def test_a_recipe_and_the_options_say_the_same(r1, plugins, engine, monkeypatch,
     assert "0 samples drawn, 10 kept" in again.stderr
     listed = json.loads(r1("records", "list", "--json").stdout)
     assert [(row["attempts"], row["source"]) for row in listed] == [(10, "generate")]
+
+
+def test_what_is_read_is_not_written_over(generate, engine, tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    with pytest.raises(UsageError, match="rows.jsonl is what is read"):
+        generate("rows.jsonl", limit=1, **{"dataset.name": str(tmp_path / "rows.jsonl")})
+    assert engine.asked == [] and len(read_rows(tmp_path / "rows.jsonl")) == 2
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    text = (
+        "model: m\ndataset: {name: hub, args: {id: a/b}}\nengine: {name: vllm, args: {dtype: x}}\n"
+    )
+    (tmp_path / "g.yaml").write_text(text)
+    return tmp_path / "g.yaml"
+
+
+def test_another_dataset_or_engine_is_not_given_the_arguments_of_the_files(recipe):
+    made = load(
+        recipe, {"dataset.name": "p.jsonl", "engine.name": "openai", "engine.args.url": "u"}
+    )
+    assert (made.dataset.name, made.dataset.args) == ("p.jsonl", {})
+    assert (made.engine.name, made.engine.args) == ("openai", {"url": "u"})
+    same = load(recipe, {"dataset.name": "hub", "dataset.args.split": "test"})
+    assert same.dataset.args == {"id": "a/b", "split": "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("model: m\ndataset: p.jsonl", "dataset at .*:2 has no keys; it takes: name, args"),
+        ("model: m\ndataset: {name: d}\nprompt: [x]", "prompt at .*:3 has no keys"),
+        ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: -1}]", "'a' has weight -1"),
+        ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: 0}]", "weight 0: no score"),
+    ],
+)
+def test_a_recipe_that_says_nothing_sensible(recipe, text, said):
+    recipe.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        load(recipe, {"dataset.args.split": "test", "prompt.system": "s"})
+
+
+def test_a_section_without_keys_takes_options(recipe):
+    recipe.write_text("model: m\ndataset:\nengine:\n")
+    assert load(recipe, {"dataset.name": "d", "engine.name": "openai"}).engine.name == "openai"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--reward-arg=accuracy.x=1", "--reward-arg is for a --reward"),
+        ("--dataset=countdown", "give one of them"),
+    ],
+)
+def test_options_that_would_do_nothing(r1, option, said):
+    done = r1("generate", "--model=m", "--data=x.jsonl", "--out=o.jsonl", option)
+    assert done.exit_code == 2 and said in done.stderr
 
 
 @pytest.mark.parametrize("shard", ["1/1", "a/b", "2", "-1/2"])

@@ -27,19 +27,20 @@ COMMON = (
     "trainer.args.max_steps=7",
     "trainer.args.save_steps=5",
     "trainer.args.save_total_limit=1",
+    "dataset.test_split_size=4",  # evaluated with each checkpoint
 )
 SETS = {
     # Three steps an epoch, the last one short; two micro-batches a step.
     "sft": (
         *COMMON,
-        "dataset.args.size=20",
+        "dataset.args.size=24",
         "batch={prompts_per_step: 8, micro_batch: 4}",
         "trainer.args.neftune_noise_alpha=5",  # draws random numbers in every forward pass
     ),
     # Four steps an epoch and a window: each completion is learned from in two of them.
     "grpo": (
         *COMMON,
-        "dataset.args.size=11",
+        "dataset.args.size=15",
         "batch={prompts_per_step: 4, group_size: 4, micro_batch: 8}",
         "rewards=[{name: length, args: {unit: characters}}]",
         "trainer.args.max_completion_length=12",
@@ -88,6 +89,7 @@ def test_a_run_cut_off_in_a_save_ends_like_one_that_is_not(
     for half in (cut.unfinished / "checkpoint-7", cut.checkpoints / "checkpoint-6"):
         assert f"left out {half}: it is not whole" in caplog.text
     assert differences(whole.directory, cut.directory) == {}
+    assert [row["step"] for row in whole.metrics() if "eval_loss" in row] == [5, 7]
     assert [path.name for path in cut.whole_checkpoints()] == ["checkpoint-7"], "the limit is 1"
     assert not cut.unfinished.exists()
 
@@ -153,7 +155,7 @@ def test_a_checkpoint_of_an_earlier_r1_goes_on_with_a_warning(check, caplog):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "ranks", [(), ("--processes", "2", "--accelerator", "ddp", "--set", "dataset.args.size=19")]
+    "ranks", [(), ("--processes", "2", "--accelerator", "ddp", "--set", "dataset.args.size=23")]
 )
 @pytest.mark.parametrize("trainer", list(SETS))
 def test_verify_resume_kills_a_run_and_finds_no_difference(trainer, ranks, tmp_path):
@@ -195,7 +197,7 @@ def verify(trainer, directory, *more):
 
 
 def test_too_few_prompts_for_a_round_of_sampling_are_refused(plugins, tmp_path):
-    recipe = recipes.load("tiny/grpo", [*SETS["grpo"], "dataset.args.size=7"])
+    recipe = recipes.load("tiny/grpo", [*SETS["grpo"], "dataset.args.size=11"])
     with pytest.raises(UsageError, match="has 7 prompts, and one round of sampling takes 8"):
         train(recipe, plugins, tmp_path / "run")
 

@@ -3,6 +3,7 @@ import pytest
 pytest.importorskip("pyarrow", reason="rollouts are Parquet")
 
 from r1_trl.rollouts import write
+from r1cli.dataset import problem_hash
 from r1cli.errors import UsageError
 from r1cli.records import rollouts
 from r1cli.types import Outcome
@@ -39,6 +40,7 @@ def test_a_runs_rollouts_are_attempts(tmp_path):
         ("9", 0, "run@2"),
     ]
     assert found[1].finish_reason == "length" and found[0].messages == PROMPT
+    assert found[0].problem == problem_hash("2+4?") and found[0].prompt == problem_hash(PROMPT)
     assert found[0].sampling["temperature"] == 0.7 and found[0].sampling["max_tokens"] == 99
     assert len({a.id for a in found}) == 5
     assert [a.outcome("accuracy") for a in found[:4]] == [

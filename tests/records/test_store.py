@@ -141,7 +141,7 @@ def test_writers_that_are_killed_lose_nothing_they_wrote(folder):
     context = multiprocessing.get_context("fork")
     ready = [context.Event() for _ in range(3)]
     writers = [
-        context.Process(target=_write_until_killed, args=(folder, n, event))
+        context.Process(target=_write_until_killed, args=(folder, n, event), daemon=True)
         for n, event in enumerate(ready)
     ]
     for writer in writers:
