@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -25,9 +25,9 @@ Workers = Callable[[Callable[[Any, Any], Any], Any], AbstractContextManager[Pool
 AHEAD = 3
 """Batches per process that wait or are worked on: memory does not grow with what is still to do."""
 
-SWITCH = 0.0001
-"""Seconds until the thread that sends batches gets its turn; by default Python lets it wait for 50
-times as long at each piece, and the processes with it."""
+PAYS_AFTER = 1.0
+"""Seconds of work here before other processes are started: they need a third of it to start,
+and what is done by then had no need of them."""
 
 
 def in_order(
@@ -70,8 +70,6 @@ def _processes(count: int, function: Callable[[Any, Any], Any], shared: Any) -> 
         yield _Here(function, shared)
         return
     context = multiprocessing.get_context("spawn")
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH)
     with ProcessPoolExecutor(count - 1, context, _begin, (function, shared)) as others:
         try:
             yield _Processes(function, shared, others, count)
@@ -81,7 +79,6 @@ def _processes(count: int, function: Callable[[Any, Any], Any], shared: Any) -> 
             ) from error
         finally:
             others.shutdown(cancel_futures=True)
-            sys.setswitchinterval(before)
 
 
 class _Here:
@@ -110,11 +107,13 @@ class _Processes(_Here):
     ) -> None:
         super().__init__(function, shared)
         self.size, self._others = size, others
-        # A process takes a while to start: until one has, its share is done here.
-        self._starting = [others.submit(_call, None) for _ in range(size - 1)]
+        self._began = time.monotonic()
+        self._starting: list[Future[Any]] = []
         self._away: list[Future[Any]] = []
 
     def submit(self, sent: Any) -> Future[Any]:
+        if not self._starting and time.monotonic() - self._began >= PAYS_AFTER:
+            self._starting = [self._others.submit(_call, None) for _ in range(self.size - 1)]
         self._away = [future for future in self._away if not future.done()]
         if len(self._away) >= AHEAD * sum(one.done() for one in self._starting):
             return super().submit(sent)

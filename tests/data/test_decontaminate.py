@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("datasets", reason="benchmarks are datasets.Dataset objects")
 
+from r1cli import parallel
 from r1cli.data import decontaminate as module
 from r1cli.data.decontaminate import Item, Tally, decontaminate
 from r1cli.data.ngrams import LEVELS, Index
@@ -86,6 +87,7 @@ def test_the_report_shows_item_and_ngram_of_each_hit(files, r1):
 
 
 def test_every_number_of_processes_gives_the_same(monkeypatch):
+    monkeypatch.setattr(parallel, "PAYS_AFTER", 0.0)
     monkeypatch.setattr(module, "BATCH", 7)
     rows = [{"problem": f"{HELD} {i}" if i % 3 == 0 else f"number {i}"} for i in range(100)]
     items = [Item("a", 1, HELD), Item("b", 1, HELD + " and more")]
@@ -104,7 +106,9 @@ def test_every_number_of_processes_gives_the_same(monkeypatch):
     assert len(kept(1)[0]) == 66
 
 
-def test_a_killed_worker_is_said_in_one_line():
+def test_a_killed_worker_is_said_in_one_line(monkeypatch):
+    monkeypatch.setattr(parallel, "PAYS_AFTER", 0.0)
+
     def batches():
         for number in range(100):
             yield [number]
