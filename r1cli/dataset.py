@@ -54,18 +54,27 @@ def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
     require("train", "datasets")
     asked = recipe.dataset
     seed = recipe.seed if asked.seed is None else asked.seed
-    rows = _mixed(recipe, plugins, seed) if asked.mixture else _single(recipe, plugins)
-    if asked.test_split_size is None:
-        return rows, None
+    if asked.test_split_size is not None and asked.oversample:
+        rows, held_out = _mixed(recipe, plugins, seed, share=asked.test_split_size)
+    else:
+        rows = _mixed(recipe, plugins, seed)[0] if asked.mixture else _single(recipe, plugins)
+        if asked.test_split_size is None:
+            return rows, None
+        rows, held_out = _hold_out(rows, asked.test_split_size, recipe, seed)
+    assert held_out is not None
+    log.info("dataset: %d rows to train on, %d held out", len(rows), len(held_out))
+    return rows, held_out
+
+
+def _hold_out(rows: Dataset, size: float, recipe: Recipe, seed: int) -> tuple[Dataset, Dataset]:
     try:
-        split = rows.train_test_split(test_size=asked.test_split_size, seed=seed)
+        split = rows.train_test_split(test_size=size, seed=seed)
     except ValueError as error:
         raise UsageError(
-            f"test_split_size {asked.test_split_size} at "
+            f"test_split_size {recipe.dataset.test_split_size} at "
             f"{recipe.where('dataset', 'test_split_size')} does not fit {len(rows)} rows; "
             f"use a share below 1 or fewer than {len(rows)} rows"
         ) from error
-    log.info("dataset: %d rows to train on, %d held out", len(split["train"]), len(split["test"]))
     return split["train"], split["test"]
 
 
@@ -76,7 +85,11 @@ def _single(recipe: Recipe, plugins: Plugins) -> Dataset:
     return rename(rows, item.columns, f"{where} columns")
 
 
-def _mixed(recipe: Recipe, plugins: Plugins, seed: int) -> Dataset:
+def _mixed(
+    recipe: Recipe, plugins: Plugins, seed: int, share: float = 0
+) -> tuple[Dataset, Dataset | None]:
+    """The mixture, and what is held out of its parts before any row is repeated: a `share` of each,
+    or so many rows of all."""
     asked = recipe.dataset
     parts = []
     for number, item in enumerate(asked.mixture):
@@ -84,6 +97,11 @@ def _mixed(recipe: Recipe, plugins: Plugins, seed: int) -> Dataset:
         rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
         rows = rename(rows, item.columns, f"{where} columns")
         parts.append(rows.select_columns(list(item.columns)) if item.columns else rows)
+    held_out = []
+    if share:
+        share = share if share < 1 else share / sum(map(len, parts))
+        split = [_hold_out(rows, share, recipe, seed) for rows in parts]
+        parts, held_out = [train for train, _ in split], [test for _, test in split]
     wanted = counts(
         [len(rows) for rows in parts],
         [item.weight for item in asked.mixture],
@@ -99,12 +117,17 @@ def _mixed(recipe: Recipe, plugins: Plugins, seed: int) -> Dataset:
         log.info("mixture: %d of the %d rows of %s", count, len(rows), item.label)
     log.info("mixture: %d rows", sum(wanted))
     parts = [take(rows, count, seed) for rows, count in zip(parts, wanted, strict=True)]
-    named = [item.rewards for item in asked.mixture]
+    together = _together(parts, recipe).shuffle(seed=seed)
+    return together, _together(held_out, recipe) if held_out else None
+
+
+def _together(parts: list[Dataset], recipe: Recipe) -> Dataset:
+    """The parts one after the other, each row with its rewards where some part names its own."""
+    named = [item.rewards for item in recipe.dataset.mixture]
     if any(named):
         everything = [term.name for term in recipe.rewards]
         parts = [_marked(p, n or everything) for p, n in zip(parts, named, strict=True)]
-    where = recipe.where("dataset", "mixture")
-    return _concatenated(parts, where, alike=not any(named)).shuffle(seed=seed)
+    return _concatenated(parts, recipe.where("dataset", "mixture"), alike=not any(named))
 
 
 def _marked(rows: Dataset, rewards: Sequence[str]) -> Dataset:
@@ -180,6 +203,8 @@ def _table(returned: Any, what: str) -> Dataset:
     table = {name: [row.get(name) for row in rows] for name in names}
     try:
         return Dataset.from_dict(table)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} holds half a character, {error.object[error.start]!r}") from error
     except ArrowException as error:
         for name, values in table.items():
             types = sorted({type(value).__name__ for value in values if value is not None})

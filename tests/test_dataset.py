@@ -155,6 +155,27 @@ def test_a_weight_that_leaves_nothing_is_refused(files, plugins, tmp_path):
 # -- rows and columns ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [0.25, 8])
+def test_what_is_held_out_is_no_row_that_oversampling_repeats(plugins, tmp_path, size):
+    for name, count in (("one", 8), ("other", 24)):
+        rows = [{"prompt": f"{name} {number}"} for number in range(count)]
+        offering(plugins, lambda rows=rows: rows, name)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        REST + "dataset:\n  mixture: [{name: one, weight: 3}, {name: other}]\n"
+        f"  oversample: true\n  test_split_size: {size}\n"
+    )
+    train, held_out = dataset.load_split(recipes.load(str(path)), plugins)
+    assert (len(train), len(held_out)) == (3 * 6 + 18, 2 + 6)
+    assert len(set(held_out["prompt"])) == 8 and not {*train["prompt"]} & {*held_out["prompt"]}
+
+
+def test_half_a_character_is_one_line(plugins):
+    offering(plugins, lambda: [{"prompt": "\ud800"}])
+    with pytest.raises(UsageError, match=r"^dataset 'custom' at dataset holds half a character"):
+        dataset.load_rows("custom", {}, plugins)
+
+
 def test_rows_may_lack_columns_of_other_rows(plugins):
     offering(plugins, lambda: [{"a": 1}, {"a": 2, "b": "x"}])
     assert dataset.load_rows("custom", {}, plugins).to_list() == [

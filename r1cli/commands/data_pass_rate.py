@@ -87,7 +87,7 @@ def pass_rate(
         raise UsageError(f"--k {k} needs as many samples, and --temperature 0 draws one: raise it")
     place = shard_of(shard)
     names = list(dict.fromkeys(reward))
-    args, weights = of_rewards(reward_arg, names), _weights(weight, names)
+    args, weights = of_rewards(reward_arg, names, "--reward-arg"), _weights(weight, names)
     path = Path(model)
     options: dict[str, Any] = {
         "model": str(path / "model") if (path / "run.json").exists() else model,

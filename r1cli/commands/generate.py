@@ -134,7 +134,7 @@ def _recipe(given: dict[str, Any]) -> GenerateRecipe:
         from r1cli.lab.named import arguments as of_rewards
 
         names = list(dict.fromkeys(given["reward"]))
-        args = of_rewards(given["reward_arg"], names)
+        args = of_rewards(given["reward_arg"], names, "--reward-arg")
         options["rewards"] = [{"name": name, "args": args.get(name, {})} for name in names]
     elif given["reward_arg"]:
         raise UsageError("--reward-arg is for a --reward; in a recipe write it under rewards")

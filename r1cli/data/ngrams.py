@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CHARACTERS = 2**16
+CHARACTERS = 2**17
 """Of text per batch: its arrays stay in a core's cache."""
 
 BITS = 22
@@ -84,6 +84,7 @@ class Index:
             if text and text.count(" ") < n - 1:
                 self._whole.setdefault(text, []).append(number)
         self._text, starts, ends, hashes, rows = self._inside(texts, lambda hashes: slice(None))
+        self._grams: dict[int, dict[bytes, dict[int, None]]] = {}  # those that were met
         order = np.argsort(hashes)
         self._starts, self._ends, self._hashes, self._items = (
             column[order] for column in (starts, ends, hashes, rows)
@@ -94,30 +95,42 @@ class Index:
 
     def find(self, texts: Sequence[str]) -> dict[int, list[Overlap]]:
         """For each text that shares an n-gram, by its place: one overlap per item shared with."""
-        found: dict[int, dict[int, dict[str, None]]] = {}
+        found: dict[int, dict[int, dict[bytes, None]]] = {}
         for first, chunk in _chunks(self._prepared(texts)):
-            for row, item, gram in self._shared(chunk):
-                found.setdefault(first + row, {}).setdefault(item, {})[gram] = None
+            for row, gram, items in self._shared(chunk):
+                overlaps = found.setdefault(first + row, {})
+                for item in items:
+                    overlaps.setdefault(item, {})[gram] = None
         return {
-            row: [Overlap(item, next(iter(grams)), len(grams)) for item, grams in by_item.items()]
-            for row, by_item in sorted(found.items())
+            row: [Overlap(item, _decoded(next(iter(g))), len(g)) for item, g in overlaps.items()]
+            for row, overlaps in sorted(found.items())
         }
 
-    def _shared(self, texts: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-        """(row, item, n-gram) of each window of a row that an item has too."""
-        text, starts, ends, hashes, rows = self._inside(texts, self._known)
-        first, last = (self._hashes.searchsorted(hashes, side) for side in ("left", "right"))
-        columns = (rows, starts, ends, first, last)
-        for row, start, end, *places in zip(*(c.tolist() for c in columns), strict=True):
-            words = text[start:end].split()
-            for place in range(*places):
-                if self._text[self._starts[place] : self._ends[place]].split() == words:
-                    gram = b" ".join(words).decode(errors="surrogatepass")
-                    yield row, int(self._items[place]), gram
+    def _shared(self, texts: Sequence[str]) -> Iterator[tuple[int, bytes, Iterable[int]]]:
+        """(row, n-gram, items) of each window of a row that items have too."""
+        text, *columns = self._inside(texts, self._known)
+        for start, end, hashed, row in zip(*(c.tolist() for c in columns), strict=True):
+            gram = _spaced(text[start:end])
+            if items := self._with(hashed).get(gram):
+                yield row, gram, items
         if self._whole:
             for row, whole in enumerate(texts):
-                for item in self._whole.get(whole, ()):
-                    yield row, item, whole
+                if whole in self._whole:
+                    yield row, whole.encode(errors="surrogatepass"), self._whole[whole]
+
+    def _with(self, hashed: int) -> dict[bytes, dict[int, None]]:
+        """The n-grams of a hash, of which there is one but for a collision, and who has them."""
+        import numpy as np
+
+        if hashed not in self._grams:
+            grams = self._grams[hashed] = {}
+            first, last = (
+                self._hashes.searchsorted(np.uint64(hashed), s) for s in ("left", "right")
+            )
+            for place in range(first, last):
+                gram = _spaced(self._text[self._starts[place] : self._ends[place]])
+                grams.setdefault(gram, {})[int(self._items[place])] = None
+        return self._grams[hashed]
 
     def _prepared(self, texts: Sequence[str]) -> Sequence[str]:
         return texts if self.level.joined else [self.level.normalise(text) for text in texts]
@@ -158,6 +171,14 @@ class Index:
         places = np.flatnonzero(flags.view(bool))
         found = self._hashes.take(self._hashes.searchsorted(hashes[places]), mode="clip")
         return places[found == hashes[places]]
+
+
+def _spaced(text: bytes) -> bytes:
+    return b" ".join(text.split())
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode(errors="surrogatepass")
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

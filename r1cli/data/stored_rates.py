@@ -183,7 +183,7 @@ def _nothing(found: StoredRates, recipe: Recipe, bound: BoundReward | None) -> s
     words += [f"--records {asked.records}"] if "records" in asked.model_fields_set else []
     return (
         f"{said}; to judge and sample what is missing: r1 data mix RECIPE "
-        f"--set dataset.curriculum=null --out rows.jsonl; r1 data pass-rate rows.jsonl "
+        f"--set dataset.curriculum=null --out every-row.jsonl; r1 data pass-rate every-row.jsonl "
         f"{' '.join(words)} --n 8"
     )
 

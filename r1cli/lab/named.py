@@ -22,7 +22,9 @@ def rewards(
     ]
 
 
-def arguments(assignments: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def arguments(
+    assignments: Sequence[str], names: Sequence[str], option: str = "--arg"
+) -> dict[str, dict[str, Any]]:
     """`reward.key=value` by reward; with a single reward its name may be left out."""
     found: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
@@ -31,8 +33,10 @@ def arguments(assignments: Sequence[str], names: Sequence[str]) -> dict[str, dic
         if not dot and len(set(names)) == 1:
             name = names[0]
         if not (equals and argument and name):
-            raise UsageError(f"--arg {assignment!r} is not of the form reward.key=value")
+            raise UsageError(f"{option} {assignment!r} is not of the form reward.key=value")
         if name not in names:
-            raise UsageError(f"--arg {assignment!r}: no --reward {name!r}; {suggest(name, names)}")
-        found.setdefault(name, {})[argument] = source.parse(value, f"--arg {key}").data
+            raise UsageError(
+                f"{option} {assignment!r}: no --reward {name!r}; {suggest(name, names)}"
+            )
+        found.setdefault(name, {})[argument] = source.parse(value, f"{option} {key}").data
     return found

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from r1cli.files import disk_errors
 from r1cli.records import shard
 from r1cli.records.shards import Row
 from r1cli.records.store import Store
@@ -40,7 +41,8 @@ def sweep(folder: Path, drop: Callable[[Row], bool] | None = None) -> Swept:
     tables = [folder / "attempts", folder / "rewards"]
     before = [path for table in tables for path in _shards(table)]
     size = sum(path.stat().st_size for path in before)
-    repeats = sum(_merge(table, gone) for table in tables)
+    with disk_errors(folder):
+        repeats = sum(_merge(table, gone) for table in tables)
     after = [path for table in tables for path in _shards(table)]
     return Swept(
         files_before=len(before),
@@ -62,8 +64,7 @@ def _merge(table: Path, gone: set[str]) -> int:
         repeats, lines = 0, list[bytes]()
         seen: set[bytes] = set()
         try:
-            for line in _lines(closed):
-                row = json.loads(line)
+            for row, line in _rows(closed):
                 if f"{row['key']}-{row['index']}" in gone:
                     continue
                 what = _identity(row, line)
@@ -91,12 +92,14 @@ def _merge(table: Path, gone: set[str]) -> int:
     return repeats
 
 
-def _lines(paths: Sequence[Path]) -> Iterator[bytes]:
+def _rows(paths: Sequence[Path]) -> Iterator[tuple[Row, bytes]]:
+    """All that are whole, as a reader of the store sees them."""
     for path in paths:
         with path.open("rb") as file:
             for line in file:
                 if shard.ADDRESS.match(line) and line.endswith(b"}\n"):
-                    yield line
+                    with contextlib.suppress(ValueError):  # bytes of it were lost
+                        yield json.loads(line), line
 
 
 def _identity(row: Row, line: bytes) -> bytes:

@@ -218,6 +218,18 @@ def test_a_sweep_merges_drops_and_leaves_live_shards_alone(folder):
         assert all(not a.rewards for a in store.scan())
 
 
+def test_a_sweep_leaves_out_what_a_disk_has_spoilt(folder):
+    with Store(folder) as store:
+        store.append([attempt(index=index) for index in range(3)])
+    (shard,) = shards(folder)
+    text = bytearray(shard.read_bytes())
+    text[len(text) // 2 - 20 : len(text) // 2 + 20] = bytes(40)
+    shard.write_bytes(text)
+    sweep(folder)
+    with Store(folder) as store:
+        assert store.indices(KEY) == [0, 2]
+
+
 def test_the_files_are_plain_json_lines_for_pandas_arrow_and_datasets(folder, tmp_path):
     pandas = pytest.importorskip("pandas")
     datasets = pytest.importorskip("datasets")
