@@ -20,8 +20,8 @@ CHARACTERS = 2**17
 BITS = 22
 """2**22 flags answer for nearly every window before a hash is looked up."""
 
-_RADIX = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
-_MASK = 2**64 - 1
+_MIX = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: spreads a word's bytes to the upper half
+_RADIX = 0x85EBCA6B
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Index:
             column[order] for column in (starts, ends, hashes, rows)
         )
         seen = np.zeros(2**BITS, dtype=bool)
-        seen[hashes >> np.uint64(64 - BITS)] = True
+        seen[hashes >> np.uint32(32 - BITS)] = True
         self._seen = np.packbits(seen, bitorder="little")  # small enough for a core's cache
 
     def find(self, texts: Sequence[str]) -> dict[int, list[Overlap]]:
@@ -125,7 +125,7 @@ class Index:
         if hashed not in self._grams:
             grams = self._grams[hashed] = {}
             first, last = (
-                self._hashes.searchsorted(np.uint64(hashed), s) for s in ("left", "right")
+                self._hashes.searchsorted(np.uint32(hashed), s) for s in ("left", "right")
             )
             for place in range(first, last):
                 gram = _spaced(self._text[self._starts[place] : self._ends[place]])
@@ -166,7 +166,7 @@ class Index:
         """The places of the hashes that the benchmark has."""
         import numpy as np
 
-        bits = (hashes >> np.uint64(64 - BITS)).view(np.int64)
+        bits = (hashes >> np.uint32(32 - BITS)).astype(np.intp)
         flags = self._seen.take(bits >> 3) >> (bits & 7).astype(np.uint8) & np.uint8(1)
         places = np.flatnonzero(flags.view(bool))
         found = self._hashes.take(self._hashes.searchsorted(hashes[places]), mode="clip")
@@ -189,10 +189,7 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:
-    """Where each window of n words starts and ends in `text`, and its 64-bit hash.
-
-    The hash is a polynomial of the words, taken from prefix sums over the whole text.
-    """
+    """Where each window of n words starts and ends in `text`, and its 32-bit hash."""
     import numpy as np
 
     padded = b" " + text + b" " * 8
@@ -205,15 +202,27 @@ def _windows(text: bytes, n: int) -> tuple[Any, Any, Any]:
     lengths = ends - starts
     eights = np.ndarray(len(text) + 1, "<u8", buffer=padded, offset=1, strides=(1,))
     words = (eights[starts] & _masks().take(lengths, mode="clip")) + lengths.view(np.uint64)
-    words *= np.uint64(_RADIX)
-    words ^= words >> np.uint64(29)
-    powers, inverses = _powers(1 << max(len(words), CHARACTERS).bit_length())
-    prefix = np.zeros(len(words) + 1, dtype=np.uint64)
-    np.cumsum(words * powers[: len(words)], out=prefix[1:])
-    windows = max(len(words) - n + 1, 0)
-    hashes = (prefix[n:] - prefix[:windows]) * inverses[:windows] if windows else prefix[:0]
-    hashes *= np.uint64(_RADIX)
-    return starts[:windows], ends[n - 1 :], hashes
+    words *= np.uint64(_MIX)
+    hashes = _rolled((words >> np.uint64(32)).astype(np.uint32), n)
+    return starts[: len(hashes)], ends[n - 1 :], hashes
+
+
+def _rolled(words: Any, n: int) -> Any:
+    """The polynomial of each n words in a row, put together from those of 1, 2, 4 ... words."""
+    import numpy as np
+
+    rolled, width = words[:0], 0
+    block, size, power = words, 1, _RADIX  # `power` is the radix to the `size`
+    while n:
+        if n & 1:
+            after = block[width:]
+            rolled = rolled[: len(after)] * np.uint32(power) + after if width else block
+            width += size
+        n >>= 1
+        if n:
+            block = block[:-size] * np.uint32(power) + block[size:]
+            size, power = 2 * size, power * power % 2**32
+    return rolled
 
 
 @functools.cache
@@ -222,13 +231,3 @@ def _masks() -> Any:
     import numpy as np
 
     return np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
-
-
-@functools.lru_cache(maxsize=2)
-def _powers(size: int) -> tuple[Any, Any]:
-    """The radix to the powers 1..size, and what undoes each, modulo 2**64."""
-    import numpy as np
-
-    both = (_RADIX, pow(_RADIX, -1, 2**64))
-    up, down = (np.cumprod(np.full(size, one, dtype=np.uint64), dtype=np.uint64) for one in both)
-    return up, down
