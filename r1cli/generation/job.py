@@ -104,8 +104,6 @@ class Job:
             check_out(out, *self.read)
         with Store(folder) as store, Judging(self.rewards, self.rows, store) as judging:
             tally = self._sample(store, judging, progress)
-            if tally.failed and tally.failed == tally.wanted:
-                raise ProviderError(f"none of {tally.wanted} samples came; see the warnings above")
             judging.finish()
             store.refresh()  # another process may have drawn what failed here
             if out:
@@ -113,7 +111,9 @@ class Job:
         return tally
 
     def _sample(self, store: Store, judging: Judging, progress: Progress) -> Tally:
+        """Draw what the store lacks. Raises ProviderError where there is nothing then."""
         lacking, tally = self._survey(store)
+        errors: list[Exception] = []
         progress(tally.kept, tally.wanted, "")
 
         def settle(item: Ask) -> None:
@@ -126,6 +126,7 @@ class Job:
             assert isinstance(item, Item)
             tally.failed += 1
             if tally.failed <= FAILURES_SAID:
+                errors.append(error)
                 sample = number - item.samples.start
                 log.warning("row %d, sample %d: %s", item.row + 1, sample, error)
             settle(item)
@@ -138,6 +139,8 @@ class Job:
             for item, _ in found:
                 settle(item)
             progress(tally.kept + tally.sampled + tally.failed, tally.wanted, tally.pace())
+        if errors and tally.failed == tally.wanted:
+            raise ProviderError(f"none of {tally.wanted} samples came; the first: {errors[0]}")
         return tally
 
     def _survey(self, store: Store) -> tuple[dict[int, int], Tally]:
