@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import operator
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -110,8 +111,9 @@ def test_a_killed_worker_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr(parallel, "PAYS_AFTER", 0.0)
 
     def batches():
-        for number in range(100):
+        for number in range(600):  # it takes a moment until the others are told
             yield [number]
+            time.sleep(0.05)
             if number == 5:
                 for child in multiprocessing.active_children():
                     child.kill()
