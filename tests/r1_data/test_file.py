@@ -25,6 +25,11 @@ def rows(result):
     return result if isinstance(result, list) else result.to_list()
 
 
+def packed(text):
+    """The same bytes at any time: the workers of pytest must agree on the parameters they collect."""
+    return gzip.compress(text.encode(), mtime=0)
+
+
 def parquet():
     from io import BytesIO
 
@@ -45,14 +50,14 @@ CSV = 'problem,answer\n1+1,2\n"\\frac{1}{2}\n+",3\n'
         ("a.jsonl", JSONL),
         ("a.ndjson", JSONL),
         ("upper.JSONL", JSONL),
-        ("a.jsonl.gz", gzip.compress(JSONL.encode())),
+        ("a.jsonl.gz", packed(JSONL)),
         ("bom.jsonl", "\ufeff" + JSONL),
         ("blank.jsonl", "\n" + JSONL.replace("\n", "\r\n\r\n")),
         ("unended.jsonl", JSONL.rstrip()),
         ("a.json", json.dumps(ROWS, indent=1)),
-        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode())),
+        ("a.json.gz", packed(json.dumps(ROWS))),
         ("a.csv", CSV),
-        ("a.csv.gz", gzip.compress(CSV.encode())),
+        ("a.csv.gz", packed(CSV)),
         ("a.parquet", parquet()),
     ],
 )
@@ -83,7 +88,7 @@ def test_format_overrides_the_suffix(tmp_path):
         ("lines.json", JSONL, "is not JSON: .*; for one object per line give format: jsonl"),
         ("items.json", '[{"a": 1}, "x"]', r"item 1 \(x\) is no row"),
         ("text.jsonl.gz", JSONL, "is not a whole gzip file"),
-        ("cut.jsonl.gz", gzip.compress(JSONL.encode() * 999)[:80], "is not a whole gzip file"),
+        ("cut.jsonl.gz", packed(JSONL * 999)[:80], "is not a whole gzip file"),
         ("text.csv.gz", CSV, "cannot read text.csv.gz"),
         ("ragged.csv", "a,b\n1,2\n3\n", r"row 3 \(3\): 1 columns instead of 2"),
         ("twice.csv", "a,a\n1,2\n", "has column 'a' twice"),
