@@ -124,12 +124,11 @@ class Index:
 
         if hashed not in self._grams:
             grams = self._grams[hashed] = {}
-            first, last = (
-                self._hashes.searchsorted(np.uint32(hashed), s) for s in ("left", "right")
-            )
-            for place in range(first, last):
+            place = self._hashes.searchsorted(np.uint32(hashed))
+            while place < len(self._hashes) and self._hashes[place] == hashed:
                 gram = _spaced(self._text[self._starts[place] : self._ends[place]])
                 grams.setdefault(gram, {})[int(self._items[place])] = None
+                place += 1
         return self._grams[hashed]
 
     def _prepared(self, texts: Sequence[str]) -> Sequence[str]:

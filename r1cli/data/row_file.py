@@ -32,6 +32,7 @@ SUFFIXES = {
 }
 SHOWN = 80  # characters of a bad row in a message
 BATCH = 1024  # rows of a Parquet file that are decoded together
+BYTES = 2**16  # of JSON lines, likewise
 
 
 class RowFile:
@@ -56,11 +57,12 @@ class RowFile:
 
     def __iter__(self) -> Iterator[Row]:
         self.skipped.clear()
-        row = None
-        for row in self._read():
-            yield row
+        empty = True
+        for rows in self._batches():
+            empty = empty and not rows
+            yield from rows
         self.warn()
-        if row is None:
+        if empty:
             raise UsageError(f"{self.path} has no rows{self._left()}")
 
     def table(self) -> Any:
@@ -81,12 +83,12 @@ class RowFile:
     def _left(self) -> str:
         return f" after {len(self.skipped)} bad ones were skipped" if self.skipped else ""
 
-    def _read(self) -> Iterator[Row]:
+    def _batches(self) -> Iterator[list[Row]]:
         with _errors(self.path):
             if self.format == "jsonl":
                 yield from self._json_lines()
             elif self.format == "json":
-                yield from self._json_list()
+                yield self._json_list()
             elif self.format == "csv":
                 yield from self._counted(self._csv().to_batches(BATCH))
             else:
@@ -94,28 +96,32 @@ class RowFile:
                 self.total = opened.metadata.num_rows
                 yield from self._counted(opened.iter_batches(BATCH))
 
-    def _counted(self, batches: Any) -> Iterator[Row]:
+    def _counted(self, batches: Any) -> Iterator[list[Row]]:
         for batch in batches:
-            yield from batch.to_pylist()
+            yield batch.to_pylist()
             self.done += batch.num_rows
 
-    def _json_lines(self) -> Iterator[Row]:
+    def _json_lines(self) -> Iterator[list[Row]]:
         with self.path.open("rb") as raw:
             self.total = self.path.stat().st_size
-            zipped = self.path.suffix == ".gz"
-            lines: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-            for number, line in enumerate(lines, start=1):
-                self.done = raw.tell() if zipped else self.done + len(line)
-                try:
-                    row = from_json(line, cache_strings="keys")  # twice as fast as `json.loads`
-                except ValueError:
-                    row = _parsed(line)
-                if isinstance(row, dict):
-                    yield row
-                elif row is not None or line.strip():
-                    self._bad(f"line {number}", line.decode(errors="replace"), row)
+            lines: Any = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw
+            before = 0
+            while block := lines.readlines(BYTES):
+                rows = []
+                for number, line in enumerate(block, start=before + 1):
+                    try:
+                        row = from_json(line, cache_strings="keys")  # twice as fast as `json.loads`
+                    except ValueError:
+                        row = _parsed(line)
+                    if isinstance(row, dict):
+                        rows.append(row)
+                    elif row is not None or line.strip():
+                        self._bad(f"line {number}", line.decode(errors="replace"), row)
+                before += len(block)
+                self.done = raw.tell()
+                yield rows
 
-    def _json_list(self) -> Iterator[Row]:
+    def _json_list(self) -> list[Row]:
         lines = "for one object per line give format: jsonl"
         text = self.path.read_bytes()
         try:
@@ -125,13 +131,11 @@ class RowFile:
         if not isinstance(items, list):
             kind = type(items).__name__
             raise UsageError(f"{self.path} is a JSON {kind}, not a list of objects; {lines}")
-        self.total = len(items)
+        self.done = self.total = len(items)
         for number, item in enumerate(items):
-            self.done = number
-            if isinstance(item, dict):
-                yield item
-            else:
+            if not isinstance(item, dict):
                 self._bad(f"item {number}", item, item)
+        return [item for item in items if isinstance(item, dict)]
 
     def _bad(self, place: str, text: object, row: object) -> None:
         """Note a row that is none, or raise; `row` is what it is instead, or the error."""

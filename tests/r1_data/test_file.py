@@ -26,7 +26,7 @@ def rows(result):
 
 
 def packed(text):
-    """The same bytes at any time: the workers of pytest must agree on the parameters they collect."""
+    """The same bytes at any time: pytest's workers must collect the same parameters."""
     return gzip.compress(text.encode(), mtime=0)
 
 
