@@ -301,7 +301,10 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         repo = hub.repo(name, kind)
         at = repo.find(rev)
         files = [{"rfilename": path} for path in at.files]
-        return {"id": name, "sha": at.id, "private": repo.private, "siblings": files}, {}
+        text = hub.read(name, "README.md", rev, kind) if "README.md" in at.files else b""
+        tags = re.findall("^- (.+)$", text.decode().partition("\n---\n")[0], re.MULTILINE)
+        told = {"sha": at.id, "private": repo.private, "siblings": files, "tags": tags}
+        return {"id": name, **told}, {}
 
     def tree(body: bytes, kind: str, name: str, rev: str, path: str, deep: str) -> Answer:
         files, top = hub.repo(name, kind).find(rev).files, f"{path}/" if path else ""

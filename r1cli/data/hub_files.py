@@ -24,7 +24,8 @@ def push_rows(
 ) -> dict[str, Any]:
     """Push rows as one split of a dataset, in one Parquet file; other splits there stay.
 
-    What was that split before goes, in however many files it was; the card is written anew.
+    What was that split before goes, in however many files it was; the card is written anew, but
+    somebody's own stays.
     `types` are for `RowWriter`. Raises UsageError and ProviderError in one line.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +38,7 @@ def push_rows(
             "README.md": card(repo, about).encode(),
         }
         before = (f"data/{split}-*-of-*",)
-        piece = Piece("rows", "dataset", repo, "main", files, replaces=before)
+        piece = Piece("rows", "dataset", repo, "main", files, replaces=before, keeps_card=True)
         return push_piece(piece, private=private)
 
 

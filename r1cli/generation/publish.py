@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from r1cli.generation.recipe import GenerateRecipe
 from r1cli.publishing.card import clean
 from r1cli.source import dump
 
+HOST = re.compile(r"(?<=://)[^/\s]+")
+
 
 def publish(out: Path, repo: str, recipe: GenerateRecipe, *, private: bool) -> dict[str, Any]:
     """Push the rows of `out` as the split `train`; what was pushed, and where to."""
@@ -18,8 +21,13 @@ def publish(out: Path, repo: str, recipe: GenerateRecipe, *, private: bool) -> d
 
 
 def about(recipe: GenerateRecipe) -> str:
-    """The text of the card: the model, the data, and the recipe that makes the same again."""
+    """The text of the card: the model, the data, and the recipe that makes the same again.
+
+    Which machine served the model is blotted out.
+    """
     said = recipe.model_dump(mode="json", exclude_defaults=True)
+    for key, value in (args := said.get("engine", {}).get("args", {})).items():
+        args[key] = HOST.sub("***", value) if isinstance(value, str) else value
     return clean(
         f"Completions of {recipe.model} for the prompts of {recipe.dataset.name}, "
         f"{recipe.sampling.n} per prompt, kept: {recipe.keep}. Each row has the conversation in "

@@ -44,7 +44,8 @@ class Wanted:
 class Piece:
     """Files by their path in the repository: on disk, or text made for the push.
 
-    Other files there stay, but for old weights and those that match `replaces`.
+    Other files there stay, but for old weights and those that match `replaces`. With `keeps_card`
+    so does a README.md that somebody wrote: one without the tag `r1`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Piece:
     revision: str
     files: dict[str, Path | bytes]
     replaces: tuple[str, ...] = ()
+    keeps_card: bool = False
 
     @property
     def size(self) -> int:

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*", "adapter_*")
 """Loading prefers some of these names to others: old ones left beside new ones would win."""
 
+CARD = "README.md"
+
 FILES = 200
 """Files of one commit; the hub asks for few per commit, and rollouts may be thousands."""
 
@@ -146,13 +148,17 @@ def _commit(api: Any, piece: Piece) -> str:
         api.create_branch(**where, branch=piece.revision, revision=first, exist_ok=True)
     info = api.repo_info(**where, revision=piece.revision)
     there = {file.rfilename for file in info.siblings} - {".gitattributes"}
-    if others := there - piece.files.keys():
+    files = dict(piece.files)
+    if piece.keeps_card and CARD in there and "r1" not in (info.tags or ()):
+        log.warning("%s keeps its own %s; r1 writes none over it", piece.repo, CARD)
+        del files[CARD]
+    if others := there - files.keys():
         log.info("%s keeps %d other files, from commit %s", piece.repo, len(others), info.sha[:8])
     replaced = (*WEIGHTS, *piece.replaces)
     stale = [path for path in sorted(others) if any(fnmatch(path, name) for name in replaced)]
     additions = [
         CommitOperationAdd(path, file if isinstance(file, bytes) else str(file))
-        for path, file in piece.files.items()
+        for path, file in files.items()
     ]
     for addition in additions:
         if addition.upload_info.size >= BIG:

@@ -44,3 +44,35 @@ def test_the_rows_are_one_split_of_a_private_dataset(hub, tmp_path):
     files = set(repo.find("main").files)
     assert "README.md" in files and any(name.startswith("data/train") for name in files)
     assert repo.private
+
+
+def test_which_machine_served_the_model_stays_out_of_the_card():
+    url = "http://node7.lab.example:8000/v1"
+    recipe = load(
+        None,
+        {
+            "model": "a/m",
+            "dataset.name": "a/d",
+            "engine.name": "openai",
+            "engine.args.url": url,
+            "engine.args.concurrency": 8,
+        },
+    )
+    text = about(recipe)
+    assert "node7" not in text and "http://***/v1" in text and "concurrency: 8" in text
+    assert recipe.engine.args["url"] == url
+
+
+def test_a_card_that_somebody_wrote_stays(hub, tmp_path, caplog):
+    out = tmp_path / "out.jsonl"
+    out.write_text('{"n": 1}\n')
+    publish(out, "ada/traces", RECIPE, private=True)
+    publish(out, "ada/traces", RECIPE, private=True)
+    assert "README" not in caplog.text
+    repo = hub.repo("ada/traces", "dataset")
+    own = b"---\nlicense: mit\n---\nMine.\n"
+    repo.add("main", "by hand", {**repo.find("main").files, "README.md": hub.store(own)})
+    publish(out, "ada/traces", RECIPE, private=True)
+    assert hub.read("ada/traces", "README.md", kind="dataset") == own
+    assert "keeps its own README.md" in caplog.text
+    assert any(name.startswith("data/train") for name in repo.find("main").files)
