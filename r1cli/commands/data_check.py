@@ -49,6 +49,7 @@ def check(
     from r1cli.scoring import bind_reward, check_gold
 
     plugins = installed_plugins()
+    ui.narrate()
     recipe, rows, rewards = _open(what, arg, set_, plugins)
     rewards += [bind_reward(name, {}, plugins, where="--reward") for name in reward]
     recipe, shown = _rendering(recipe, model, system_prompt, column, plugins)
@@ -64,7 +65,6 @@ def check(
     if room is not None and shown.tokenizer is not None:
         found.append(profile.over(lengths, room))
     if rewards and not lacking:
-        ui.narrate()
         try:
             bad = check_gold(rows, rewards)
             found.append(profile.gold(bad, rewards))

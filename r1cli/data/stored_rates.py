@@ -97,11 +97,7 @@ def _asked(recipe: Recipe) -> Curriculum:
 def _reward(recipe: Recipe, plugins: Plugins) -> tuple[str, BoundReward | None]:
     """The reward to go by, and how it is bound where the recipe has it."""
     rewards = {reward.name: reward for reward in bind_rewards(recipe, plugins)}
-    name = _asked(recipe).reward or next(iter(rewards), None)
-    if name is None:
-        raise UsageError(
-            f"{recipe.where(*KEY)} needs reward: the recipe has none whose judgements it could read"
-        )
+    name = _asked(recipe).reward or next(iter(rewards))
     return name, rewards.get(name)
 
 

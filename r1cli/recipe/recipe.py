@@ -129,6 +129,15 @@ class Recipe(Strict):
     hub: Hub | None = None
     _source: Source | None = PrivateAttr(default=None)
 
+    @model_validator(mode="after")
+    def _curriculum_goes_by_a_reward(self) -> Recipe:
+        asked = self.dataset.curriculum
+        if asked and asked.reward is None and not self.rewards:
+            raise ValueError(
+                "dataset.curriculum needs reward: the recipe has none whose judgements it could read"
+            )
+        return self
+
     def where(self, *key: str | int) -> str:
         """A key for an error message: `rewards.0.name (grpo.yaml:14)`."""
         dotted = ".".join(map(str, key))
