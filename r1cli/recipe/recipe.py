@@ -134,7 +134,7 @@ class Recipe(Strict):
         asked = self.dataset.curriculum
         if asked and asked.reward is None and not self.rewards:
             raise ValueError(
-                "dataset.curriculum needs reward: the recipe has none whose judgements could be read"
+                "dataset.curriculum needs reward: the recipe has none to read judgements of"
             )
         return self
 
