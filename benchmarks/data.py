@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from r1cli.data.decontaminate import Hit, Item, Tally, decontaminate
-from r1cli.data.ngrams import LEVELS, Index
+from r1cli.data.ngrams import Index
+from r1cli.data.normalisation import LEVELS
 from r1cli.data.row_file import RowFile
 from r1cli.parallel import processes
 

@@ -62,7 +62,8 @@ def decontaminate(
     from r1cli.data.contamination_report import Report
     from r1cli.data.decontaminate import Tally
     from r1cli.data.decontaminate import decontaminate as find
-    from r1cli.data.ngrams import LEVELS, Index
+    from r1cli.data.ngrams import Index
+    from r1cli.data.normalisation import LEVELS
     from r1cli.data.row_writer import RowWriter, check_out
     from r1cli.data.source import Rows
     from r1cli.data.text import text_column

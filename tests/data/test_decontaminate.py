@@ -14,7 +14,8 @@ pytest.importorskip("datasets", reason="benchmarks are datasets.Dataset objects"
 from r1cli import parallel
 from r1cli.data import decontaminate as module
 from r1cli.data.decontaminate import Item, Tally, decontaminate
-from r1cli.data.ngrams import LEVELS, Index
+from r1cli.data.ngrams import Index
+from r1cli.data.normalisation import LEVELS
 from r1cli.errors import ProviderError
 from r1cli.parallel import in_order, processes
 

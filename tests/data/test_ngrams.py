@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("numpy")
 
 from r1cli.data import ngrams
-from r1cli.data.ngrams import LEVELS, Index, robust
+from r1cli.data.ngrams import Index
+from r1cli.data.normalisation import LEVELS, robust
 
 BENCH = Path(__file__).resolve().parents[3] / "shared" / "data" / "bench"
 SENTENCE = "Find the remainder when the number of ways is divided by 1000"
