@@ -29,11 +29,11 @@ from typing import Any
 
 from r1cli import Completion, Sampling, ui
 from r1cli.collecting import Sampler, seed_of, stream
-from r1cli.dataset import problem_hash
 from r1cli.evaluation import Evaluation, read_stored
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.evaluation.measuring import measure
 from r1cli.plugins import Plugins, builtin_plugins
+from r1cli.problem import problem_hash
 from r1cli.recipe import BenchmarkRun, Component
 from r1cli.registry import Entry
 from r1cli.scoring import Scorer, bind_reward

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
     from r1cli.chat import prefill, render
     from r1cli.code.service import CodeService
     from r1cli.data.row_file import RowFile
-    from r1cli.dataset import problem_hash
-    from r1cli.endpoint import Endpoint, Gone, Refused, http_address
+    from r1cli.endpoint import DIRECT, Endpoint, Gone, Refused, http_address
     from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
     from r1cli.hub import ensure_reachable
     from r1cli.models import ensure_model, load_config, load_model, load_tokenizer
     from r1cli.pipeline import build_policy
+    from r1cli.problem import problem_hash
     from r1cli.publishing.card import model_card
     from r1cli.recipe import Recipe
     from r1cli.run import Run, list_runs
@@ -68,6 +68,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "BoundReward": "r1cli.scoring",
     "CodeService": "r1cli.code.service",
+    "DIRECT": "r1cli.endpoint",
     "Endpoint": "r1cli.endpoint",
     "Gone": "r1cli.endpoint",
     "Recipe": "r1cli.recipe",
@@ -88,7 +89,7 @@ _LAZY = {
     "load_tokenizer": "r1cli.models",
     "model_card": "r1cli.publishing.card",
     "prefill": "r1cli.chat",
-    "problem_hash": "r1cli.dataset",
+    "problem_hash": "r1cli.problem",
     "read_rows": "r1cli.files",
     "render": "r1cli.chat",
     "solve": "r1cli.batch",
@@ -99,6 +100,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "DIRECT",
     "BatchPlan",
     "Benchmark",
     "BoundReward",

@@ -7,21 +7,24 @@ stands behind the turn that they open, less what they have opened by themselves.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from r1cli.errors import UsageError
 from r1cli.types import Message, Prompt
 
 TAG = "<think>"
 
 
 def render(tokenizer: Any, prompt: Prompt, **template: Any) -> str:
-    """The text that the model continues: messages through the chat template, a string as it is."""
+    """The text that the model continues: messages through the chat template, a string as it is.
+
+    Raises UsageError where the model has no template, or it fails.
+    """
     if isinstance(prompt, str):
         return prompt
     asked, forced = continued(prompt)
-    text: str = tokenizer.apply_chat_template(
-        asked, tokenize=False, add_generation_prompt=True, **template
-    )
+    text = _written(tokenizer, asked, template, turn=True)
     if forced:
         text += _lacking(_opened(tokenizer, asked, **template), forced)
     return text
@@ -47,6 +50,26 @@ def continued(prompt: list[Message]) -> tuple[list[Message], str]:
     return prompt, ""
 
 
+def _written(
+    tokenizer: Any, messages: list[Message], template: Mapping[str, Any], *, turn: bool
+) -> str:
+    """What the chat template makes of messages, with the model's turn opened or not."""
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=turn, **template
+        )
+    except Exception as error:  # a template may do anything
+        name = getattr(tokenizer, "name_or_path", "") or "the model"
+        if not getattr(tokenizer, "chat_template", True):
+            raise UsageError(
+                f"{name} has no chat template, which messages need: "
+                "put a chat_template.jinja beside its weights"
+            ) from error
+        said = " ".join(str(error).split())[:300]
+        raise UsageError(f"the chat template of {name} fails: {said}") from error
+    return text
+
+
 def _lacking(opened: str, forced: str) -> str:
     """The part of `forced` that a template which has `opened` the answer has not written."""
     if opened.rstrip() == forced.rstrip():
@@ -58,9 +81,7 @@ def _lacking(opened: str, forced: str) -> str:
 def _opened(tokenizer: Any, prompt: list[Message], **template: Any) -> str:
     """The reasoning tags that the template writes into the model's turn, or ""."""
     opened = render(tokenizer, prompt, **template)
-    closed: str = tokenizer.apply_chat_template(
-        prompt, tokenize=False, add_generation_prompt=False, **template
-    )
+    closed = _written(tokenizer, prompt, template, turn=False)
     if closed != opened and opened.startswith(closed):
         turn = opened[len(closed) :]
     else:  # a template that opens the turn unasked: what follows the last message

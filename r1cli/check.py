@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli import signature
-from r1cli.dataset import bind_dataset
+from r1cli.data.rows import bind_dataset
 from r1cli.errors import UsageError, suggest
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.plugins import Plugins

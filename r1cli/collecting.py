@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from r1cli.dataset import problem_hash
 from r1cli.endpoint import Refused
 from r1cli.errors import PluginError
 from r1cli.models import model_key
 from r1cli.plugins import Plugins
+from r1cli.problem import problem_hash
 from r1cli.records import Attempt, Store, attempt_key, canonical
 from r1cli.records.attempt import USAGE, Source
 from r1cli.sampling import open_engine, sampler_key

@@ -1,18 +1,16 @@
-"""From the recipe's `dataset` to rows: load by name, rename columns, mix."""
+"""From the recipe's `dataset` to the rows to train on: mixed, held out, chosen, in order."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from r1cli import signature
-from r1cli.data.mixture import counts, take
-from r1cli.errors import PluginError, UsageError, suggest
+from r1cli.data import curriculum
+from r1cli.data.mixture import apportioned, counts, take
+from r1cli.data.rows import load_rows, rename
+from r1cli.errors import UsageError
 from r1cli.extras import require
 from r1cli.plugins import Plugins
 from r1cli.recipe import Recipe
@@ -44,8 +42,6 @@ def load_split(
     """
     rows, held_out = _split(recipe, plugins)
     if recipe.dataset.curriculum:
-        from r1cli.data import curriculum  # which finds attempts by the hashes of this module
-
         rows = curriculum.choose(rows, recipe, plugins, frozen)
     return rows, held_out
 
@@ -55,7 +51,7 @@ def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
     asked = recipe.dataset
     seed = recipe.seed if asked.seed is None else asked.seed
     if asked.test_split_size is not None and asked.oversample:
-        rows, held_out = _mixed(recipe, plugins, seed, share=asked.test_split_size)
+        rows, held_out = _mixed(recipe, plugins, seed, hold_out=asked.test_split_size)
     else:
         rows = _mixed(recipe, plugins, seed)[0] if asked.mixture else _single(recipe, plugins)
         if asked.test_split_size is None:
@@ -67,6 +63,8 @@ def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
 
 
 def _hold_out(rows: Dataset, size: float, recipe: Recipe, seed: int) -> tuple[Dataset, Dataset]:
+    if not size:
+        return rows, rows.select([])
     try:
         split = rows.train_test_split(test_size=size, seed=seed)
     except ValueError as error:
@@ -86,10 +84,10 @@ def _single(recipe: Recipe, plugins: Plugins) -> Dataset:
 
 
 def _mixed(
-    recipe: Recipe, plugins: Plugins, seed: int, share: float = 0
+    recipe: Recipe, plugins: Plugins, seed: int, hold_out: float = 0
 ) -> tuple[Dataset, Dataset | None]:
-    """The mixture, and what is held out of its parts before any row is repeated: a `share` of each,
-    or so many rows of all."""
+    """The mixture, and what is held out of its parts before any row is repeated: a share
+    of each, or so many rows of all."""
     asked = recipe.dataset
     parts = []
     for number, item in enumerate(asked.mixture):
@@ -98,9 +96,12 @@ def _mixed(
         rows = rename(rows, item.columns, f"{where} columns")
         parts.append(rows.select_columns(list(item.columns)) if item.columns else rows)
     held_out = []
-    if share:
-        share = share if share < 1 else share / sum(map(len, parts))
-        split = [_hold_out(rows, share, recipe, seed) for rows in parts]
+    if hold_out:
+        of_each: Sequence[float] = [hold_out] * len(parts)
+        if isinstance(hold_out, int):
+            whole = sum(map(len, parts))
+            of_each = apportioned(hold_out, [len(rows) / whole for rows in parts])
+        split = [_hold_out(p, n, recipe, seed) for p, n in zip(parts, of_each, strict=True)]
         parts, held_out = [train for train, _ in split], [test for _, test in split]
     wanted = counts(
         [len(rows) for rows in parts],
@@ -153,109 +154,5 @@ def _concatenated(parts: list[Dataset], where: str, *, alike: bool = True) -> Da
         return concatenate_datasets(parts)
     except ValueError as error:  # the same name for text here and a number there
         raise UsageError(
-            f"the parts of {where} have columns of different types: {_line(error)}"
+            f"the parts of {where} have columns of different types: {' '.join(str(error).split())}"
         ) from error
-
-
-def bind_dataset(
-    name: str, args: Mapping[str, Any], plugins: Plugins, *, seed: int, where: str
-) -> tuple[Any, dict[str, Any]]:
-    """The dataset function called `name` and its checked arguments."""
-    function = plugins["datasets"].get(name, where).load()
-    bound = signature.bind(
-        function, args, what=f"dataset {name!r}", where=where, services={"seed": seed}
-    )
-    return function, bound
-
-
-def load_rows(
-    name: str, args: Mapping[str, Any], plugins: Plugins, *, seed: int = 0, where: str = "dataset"
-) -> Dataset:
-    """Call a registered dataset and make its rows a `datasets.Dataset`.
-
-    A column that some rows lack is None there. Raises UsageError for a column of mixed types and
-    for no rows, PluginError for what are not rows.
-    """
-    require("train", "datasets")
-    from datasets import Dataset
-
-    function, bound = bind_dataset(name, args, plugins, seed=seed, where=where)
-    rows = function(**bound)
-    if not isinstance(rows, Dataset):
-        rows = _table(rows, f"dataset {name!r} at {where}")
-    if not len(rows):
-        raise UsageError(f"dataset {name!r} at {where} is empty")
-    return rows
-
-
-def _table(returned: Any, what: str) -> Dataset:
-    from datasets import Dataset
-    from pyarrow import ArrowException
-
-    try:
-        rows = [dict(row) for row in returned]
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"{what} returned no rows but {type(returned).__name__}: {reprlib.repr(returned)}"
-        ) from error
-    # Dataset.from_list would take the columns from the first row only, and drop the others.
-    names = dict.fromkeys(name for row in rows for name in row)
-    table = {name: [row.get(name) for row in rows] for name in names}
-    try:
-        return Dataset.from_dict(table)
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{what} holds half a character, {error.object[error.start]!r}") from error
-    except ArrowException as error:
-        for name, values in table.items():
-            types = sorted({type(value).__name__ for value in values if value is not None})
-            if len(types) > 1 and types != ["float", "int"]:
-                raise UsageError(
-                    f"column {name!r} of {what} mixes {' and '.join(types)}; give it one type"
-                ) from error
-        raise UsageError(f"{what} is no table: {_line(error)}") from error
-
-
-def rename(rows: Dataset, columns: Mapping[str, str], where: str) -> Dataset:
-    """`columns` maps each wanted name to a present one; a present name may serve twice.
-
-    A present column whose name is wanted for another one is dropped.
-    """
-    present = list(rows.column_names)
-    new_names: dict[str, str] = {}
-    for wanted, source in columns.items():
-        if source not in present:
-            raise UsageError(
-                f"no column {source!r} for {wanted!r} at {where}; {suggest(source, present)}"
-            )
-        if source in new_names:
-            copy = f"{wanted} from {source}"
-            rows = rows.add_column(copy, rows.with_format("arrow")[source][:])
-            source = copy
-        new_names[source] = wanted
-    replaced = [name for name in columns if name in present and name not in new_names]
-    return rows.remove_columns(replaced).rename_columns(new_names) if columns else rows
-
-
-def fingerprint(rows: Dataset) -> str:
-    """A hash of the content, the same on every machine."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
-    return digest.hexdigest()[:16]
-
-
-def problem_hash(prompt: Any) -> str:
-    """What identifies a problem wherever it is met: a hash of its prompt."""
-    return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def question(prompt: Any) -> str | None:
-    """The text of a prompt that is one, or whose only turn after a system prompt is the user's."""
-    if isinstance(prompt, str):
-        return prompt
-    turns = [turn for turn in prompt if turn["role"] != "system"]
-    return turns[0]["content"] if [turn["role"] for turn in turns] == ["user"] else None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())

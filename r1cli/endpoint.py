@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from r1cli.errors import ProviderError, UsageError
 
@@ -33,6 +34,9 @@ ITS_OWN = frozenset((408, 409, 425, 500))  # what says nothing about other quest
 START_SECONDS, START_TRIES = 8.0, 3  # for whether anyone is there at all
 SHOWN = 400  # characters of a server's answer
 SAID_EVERY = 10.0  # seconds between lines about waiting
+
+DIRECT = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
+"""`mounts` of an httpx client: no proxy leads to this machine, whatever is so for others."""
 
 
 class Refused(ProviderError):
@@ -157,10 +161,12 @@ class Endpoint:
         if answer.status_code == 200:
             try:
                 return read(answer.json())
-            except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 said = self._clean(answer.text)[:120]
                 raise _Passing(f"an answer of another kind: {said!r}") from None
         status, said = answer.status_code, self._clean(answer.text)
+        if answer.has_redirect_location:  # not followed: who is sent the key is for the user to say
+            said = self._clean(f"it is at {_shown(answer.headers['location'])} now")
         if status in PASSING or status >= 500:
             down = status not in ITS_OWN
             raise _Passing(f"status {status}: {said}", wait=retry_after(answer), down=down)
@@ -189,7 +195,11 @@ class Endpoint:
 
 def http_address(url: str, what: str) -> str:
     """The address without a slash at its end; UsageError naming `what` where it is none."""
-    if not re.fullmatch(r"https?://[^/\s][^\s?#]*", url):
+    try:
+        sound = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:  # an IPv6 address without its end, a port that cannot be
+        sound = False
+    if not sound or not re.fullmatch(r"https?://[^/\s][^\s?#]*", url):
         raise UsageError(
             f"{what}: url = {_shown(url)!r} is no address; write http://127.0.0.1:8000/v1, say"
         )

@@ -41,7 +41,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if number in FULL or (number is None and free_bytes(path) < HARDLY_ANY):
             raise ProviderError(
                 f"no space left while writing {path}; free some and run the same command again: "
-                "it goes on from the last checkpoint"
+                "it goes on from what is written"
             ) from error
         if number in UNWRITABLE:
             raise UsageError(f"cannot write {path}: {os.strerror(number or 0)}") from error

@@ -13,6 +13,12 @@ from r1cli.extras import require
 from r1cli.hub import ensure_reachable
 
 SAMPLE = 2**20
+
+DECIDES = (
+    *("*.safetensors", "*.bin", "config.json", "generation_config.json"),
+    *("tokenizer*", "*.jinja", "vocab.*", "merges.txt", "special_tokens_map.json"),
+)
+"""The files of a model's folder that what it samples depends on."""
 """Bytes read at each end of a weights file: an optimizer step changes them all."""
 
 
@@ -36,25 +42,26 @@ def ensure_model(name: str, revision: str | None = None, where: str = "--model")
 
 
 def model_key(name: str, revision: str | None = None) -> str:
-    """What identifies the weights behind a name: of a directory their content, else id and commit.
+    """What identifies the model behind a name: of a directory its content, else id and commit.
 
     Of an adapter the base's as well. Samples drawn from a model are kept under this key: a policy
-    trained anew at the same path is another model.
+    trained anew at the same path is another model, and so is one with another chat template.
     """
     digest = hashlib.sha256()
     folder = Path(name)
     if folder.is_dir():
-        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+        found = {path for name in DECIDES for path in folder.glob(name)}
+        for path in sorted(filter(Path.is_file, found)):
             digest.update(f"{path.name} {path.stat().st_size} ".encode())
             with path.open("rb") as file:
                 digest.update(file.read(SAMPLE))
                 file.seek(-min(SAMPLE, path.stat().st_size), 2)
                 digest.update(file.read())
     else:
-        found = model_file(name, "config.json", revision) or model_file(
+        cached = model_file(name, "config.json", revision) or model_file(
             name, ADAPTER_CONFIG, revision
         )
-        digest.update(f"{name} {found.parent.name if found else revision}".encode())
+        digest.update(f"{name} {cached.parent.name if cached else revision}".encode())
     if adapter := stored_adapter(name, revision):
         digest.update(adapter.path.read_bytes())
         if adapter.edited_config:
@@ -77,6 +84,7 @@ def load_model(
     `config` stands in for the model's own; `options` are `from_pretrained`'s. Raises UsageError.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     adapter = find_adapter(name, revision, where)
@@ -97,7 +105,7 @@ def load_model(
         from peft import PeftModel
 
         policy = PeftModel.from_pretrained(model, str(adapter.path.parent), is_trainable=trainable)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _unloadable(name, where, error) from error
     policy.active_peft_config.base_model_name_or_path = base  # found, where it was relative
     return policy

@@ -25,6 +25,7 @@ from r1cli import recipe_file as recipes
 from r1cli import signature, source
 from r1cli.check import Parts, check, resolve_model
 from r1cli.data import curriculum
+from r1cli.data.rows import fingerprint
 from r1cli.errors import Interrupted, ProviderError, UsageError
 from r1cli.evaluation.measuring import ensure_loadable, listening, measure_final
 from r1cli.files import LogFile, write_atomic
@@ -96,7 +97,7 @@ def _train(recipe: Recipe, run: Run, rows: Any, held_out: Any, parts: Parts) -> 
 
 def _record_rows(run: Run, rows: Any) -> None:
     """Note the rows a run learns from; refuse others where it has learned from some."""
-    found = {"rows": len(rows), "fingerprint": datasets.fingerprint(rows)}
+    found = {"rows": len(rows), "fingerprint": fingerprint(rows)}
     before = run.state.get("dataset", found)
     if before != found and run.whole_checkpoints():
         raise UsageError(

@@ -23,20 +23,12 @@ from r1cli import provenance, source
 from r1cli.errors import UsageError
 from r1cli.files import append_row, disk_errors, read_rows, write_atomic
 from r1cli.recipe import Recipe
+from r1cli.recipe.difference import difference, learned
 from r1cli.recipe_file import validate
 
 RESOLVED = "recipe.resolved.yaml"
 
 log = logging.getLogger(__name__)
-
-AROUND = (
-    *("launch", "code", "scoring", "max_failures", "vllm"),
-    *("callbacks", "benchmarks", "hub"),
-)
-"""Keys of a recipe that a run may go on with changed: where it works and under which limits, who is
-told, what follows. They do not decide what is learned: a call that a limit cuts off is no score,
-and programs end alike at every code provider. Whether a checkpoint suits other ranks is for the
-trainer to say."""
 
 UNBORN = (".lock", f".{RESOLVED}.partial")
 """What a run killed in its first moment may leave."""
@@ -186,7 +178,7 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
     before = None
     if existing.exists():  # validated, so that keys of a newer r1 have their defaults in it
         before = validate(Recipe, source.read(existing)).model_dump(mode="json")
-        if changed := difference(_learned(before), _learned(now)):
+        if changed := difference(learned(before), learned(now)):
             raise UsageError(
                 f"{directory} was made by a different recipe ({changed}); "
                 "add --fresh to move it aside, or choose another --run"
@@ -204,39 +196,6 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
         log.info("%s goes on with %s", directory, changed)
         run.record(changed=[*run.state.get("changed", []), changed])
     return run
-
-
-def _learned(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The part of a resolved recipe that decides what a run learns."""
-    return {key: value for key, value in recipe.items() if key not in AROUND}
-
-
-def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The first keys in which two resolved recipes differ: `trainer.args.beta: 0.0 -> 0.1`."""
-    old, new = _flat(before), _flat(after)
-    changed = [
-        f"{key}: {old.get(key, 'unset')} -> {new.get(key, 'unset')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    more = f", and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return ", ".join(changed[:3]) + more
-
-
-def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
-    pairs = (
-        data.items()
-        if isinstance(data, dict)
-        else enumerate(data)
-        if isinstance(data, list)
-        else None
-    )
-    if pairs is None:
-        return {prefix: data}
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def list_runs(root: Path) -> list[Run]:

@@ -7,20 +7,25 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
 
 from r1cli.errors import ProviderError
+from r1cli.files import disk_errors
 
 POLL = 0.5
 SAID_EVERY = 15.0  # seconds between lines while it starts
 GRACE = 30.0  # seconds that a server has for its end before it is killed
 TAIL = 20  # lines of a log that are shown
+GUARD = "import os, sys; n = int(sys.stdin.readline()); sys.stdin.read(); os.killpg(n, 9)"
+"""Told a server, waits until who told it is gone, killed maybe, and ends the server's session."""
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # none leads here
 CAUSE = re.compile(r"\b\w*(?:Error|Exception): (?!.*[Ss]ee (?:root cause|stack trace))\S.*")
 
 
@@ -33,6 +38,7 @@ class Server:
     url: str
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    guard: subprocess.Popen[bytes] | None = None
     asked: str = field(default="", init=False)
 
     def run(self, *, seconds: float, ready: Callable[[], None], say: Callable[[str], None]) -> None:
@@ -60,8 +66,14 @@ class Server:
         self.asked = signal.Signals(number).name
 
     def _start(self) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        with disk_errors(self.log):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            opened = self.log.open("wb")
+        # Before the server, which would keep the other end of its stdin open.
+        self.guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", GUARD], stdin=subprocess.PIPE, start_new_session=True
+        )
+        with opened as log:
             self.process = subprocess.Popen(
                 self.command,
                 env={**os.environ, **self.environment},
@@ -70,6 +82,9 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # so that its children can be ended with it
             )
+        assert self.guard.stdin is not None
+        self.guard.stdin.write(b"%d\n" % self.process.pid)
+        self.guard.stdin.flush()
 
     def _await(self, seconds: float, say: Callable[[str], None]) -> None:
         started = said = time.monotonic()
@@ -86,9 +101,9 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:  # noqa: S310
+            with DIRECT.open(f"{self.url}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError, ValueError):
+        except (OSError, HTTPException, ValueError):
             return False
 
     def _check(self, how: str) -> None:
@@ -106,15 +121,17 @@ class Server:
 
     def _end(self) -> None:
         """Ask it to end, then kill what is left of its session."""
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(GRACE)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(GRACE)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        if self.guard is not None:
+            self.guard.kill()
+            self.guard.communicate()
 
 
 def _lines(log: Path) -> list[str]:

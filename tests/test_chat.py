@@ -3,6 +3,7 @@
 import pytest
 
 from r1cli.chat import prefill, render
+from r1cli.errors import UsageError
 
 jinja2 = pytest.importorskip("jinja2", reason="chat templates are Jinja")
 
@@ -68,6 +69,26 @@ def test_template_arguments_reach_the_template():
     tokenizer = Tokenizer(TEMPLATES["qwen3"][0])
     messages = [{"role": "user", "content": "hi"}]
     assert prefill(tokenizer, messages, no_think=True) == "<think>\n\n</think>\n\n"
+
+
+def test_a_template_that_fails_is_one_line():
+    def fails(said):
+        raise ValueError(f"{said}\n only")
+
+    template = Tokenizer("{{ fails(messages[0].role) }}")
+    with pytest.raises(UsageError, match=r"^the chat template of the model fails: user only$"):
+        render(template, [{"role": "user", "content": "x"}], fails=fails)
+
+
+def test_a_model_without_a_template():
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pytest.importorskip("tokenizers").Tokenizer(
+            pytest.importorskip("tokenizers.models").WordLevel({"x": 0}, unk_token="x")
+        )
+    )
+    with pytest.raises(UsageError, match=r"has no chat template, .*: put a chat_template\.jinja"):
+        render(tokenizer, [{"role": "user", "content": "x"}])
 
 
 def test_text_goes_as_it_is():

@@ -15,7 +15,6 @@ pytest.importorskip("datasets", reason="problems are datasets.Dataset objects")
 from r1_rewards.final_answer import final_answer
 from r1cli import collecting
 from r1cli.collecting import Sampler
-from r1cli.dataset import problem_hash
 from r1cli.errors import PluginError, ProviderError, UsageError
 from r1cli.evaluation import Evaluation, read_stored, table
 from r1cli.evaluation import evaluation as evaluation_module
@@ -24,10 +23,11 @@ from r1cli.evaluation.judged import judged
 from r1cli.evaluation.sampled import sampled
 from r1cli.files import read_rows
 from r1cli.plugins import builtin_plugins
+from r1cli.problem import problem_hash
 from r1cli.recipe import BenchmarkRun
 from r1cli.records import Store, matching, reward_spec
 from r1cli.registry import Entry
-from r1cli.scoring import scorer
+from r1cli.scoring import dispatch
 from r1cli.types import Benchmark, Completion, Drawn, Sampling
 
 BENCH = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "bench"
@@ -495,7 +495,7 @@ def test_the_numbers_of_several_samples(prepare, tmp_path):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_score_does_not_depend_on_how_it_is_judged(prepare, tmp_path, monkeypatch, workers):
     """By one worker or several, a sample at a time or all together."""
-    monkeypatch.setattr(scorer, "default_workers", lambda: workers)
+    monkeypatch.setattr(dispatch, "default_workers", lambda: workers)
     monkeypatch.setattr(evaluation_module, "CHUNK", 1 if workers == 1 else 512)
     half = Engine(lambda p, s: right(p, s) if s else "\\boxed{0}")
     score = run(prepare(replace(SUMS, scorer="accuracy")), half, tmp_path)

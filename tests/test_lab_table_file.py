@@ -116,6 +116,26 @@ def test_files_that_are_none(tmp_path):
             table_file.read(tmp_path / name)
 
 
+def test_what_windows_wrote_is_read(tmp_path):
+    (tmp_path / "x.jsonl").write_bytes(
+        b'\xef\xbb\xbf{"completion": "a"}\r\n{"completion": "b"}\r\n'
+    )
+    assert table_file.read(tmp_path / "x.jsonl").completions == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_half_a_character_costs_itself_alone(tmp_path, suffix):
+    path = tmp_path / f"out{suffix}"
+    table_file.write_scores(path, [{"completion": "a\ud800b"}], {"a": [Outcome("score", 1.0)]})
+    assert [row["completion"] for row in table_file.read_rows(path)] == ["a?b"]
+
+
+def test_a_number_that_parquet_has_not_is_said(tmp_path):
+    with pytest.raises(UsageError, match="column 'n' .*too large.*use .jsonl"):
+        table_file.write_scores(tmp_path / "a.parquet", [{"n": 2**70}], {})
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_scores_are_written_with_their_outcomes_and_read_back(tmp_path, suffix):
     rows = [{"completion": "é", "n": 1}, {"completion": "b"}]

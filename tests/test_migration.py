@@ -654,7 +654,7 @@ def test_values_of_any_kind_are_carried_or_refused_in_a_line(migrated, value):
 
 @pytest.mark.train
 def test_a_migrated_recipe_trains(r1, tmp_path, plugins):
-    from r1cli.dataset import load_rows
+    from r1cli.data.rows import load_rows
 
     rows = load_rows("chain_sums", {"size": 16}, plugins).rename_column("prompt", "problem")
     rows.to_json(tmp_path / "rows.jsonl")

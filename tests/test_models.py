@@ -41,5 +41,16 @@ def test_the_key_follows_the_weights_and_not_their_place(tmp_path, place):
     assert (keys[0] != keys[2]) == (place != 5_000_000)
 
 
+@pytest.mark.parametrize("name", ["chat_template.jinja", "config.json", "tokenizer.json"])
+def test_the_key_follows_what_else_decides_a_sample(tmp_path, name):
+    (tmp_path / "model.safetensors").write_bytes(b"w")
+    keys = [model_key(str(tmp_path))]
+    for text in ("{}", '{"a": 1}'):
+        (tmp_path / name).write_text(text)
+        keys.append(model_key(str(tmp_path)))
+    (tmp_path / "README.md").write_text("a card decides nothing")
+    assert len(set(keys)) == 3 and model_key(str(tmp_path)) == keys[-1]
+
+
 def test_the_key_of_a_hub_model_is_its_id_and_revision():
     assert model_key("a/b") == model_key("a/b") != model_key("a/b", "v2")

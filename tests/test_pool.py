@@ -266,10 +266,10 @@ def test_a_scorer_opened_in_a_thread_outlives_it(module):
     thread.join()
     with opened[0] as scorer:
         assert [o.value for o in score(scorer, ["one"])] == [3.0]
-        pids = {p.process.pid for p in scorer._pool()._seats}
+        pids = {p.process.pid for p in scorer._dispatch.pool()._seats}
         time.sleep(0.2)
         assert [o.value for o in score(scorer, ["four"])] == [4.0]
-        assert {p.process.pid for p in scorer._pool()._seats} == pids
+        assert {p.process.pid for p in scorer._dispatch.pool()._seats} == pids
 
 
 def test_inside_a_running_event_loop(scorer):
@@ -289,7 +289,7 @@ def test_after_torch_is_imported(module, scorer):
 
 def test_a_worker_that_dies_between_calls_is_replaced(scorer):
     opened = scorer("bad")
-    for seat in opened._pool()._seats:
+    for seat in opened._dispatch.pool()._seats:
         os.kill(seat.process.pid, signal.SIGKILL)
     time.sleep(0.1)
     assert [o.value for o in score(opened, ["one", "exit"])] == [3.0, None]
@@ -297,7 +297,7 @@ def test_a_worker_that_dies_between_calls_is_replaced(scorer):
 
 def test_a_stopped_worker_is_replaced(scorer):
     opened = scorer("bad")
-    for seat in opened._pool()._seats:
+    for seat in opened._dispatch.pool()._seats:
         os.kill(seat.process.pid, signal.SIGSTOP)
     texts = ["x" * 500_000 + str(n) for n in range(4)]  # more than a pipe holds
     assert [o.value for o in score(opened, texts)] == [500_001.0] * 4
@@ -316,7 +316,7 @@ def test_no_worker_outlives_a_parent_killed_without_warning(tmp_path):
         from r1cli.types import Completion
         with Scorer([BoundReward("bad", bad_rewards.bad, {})], limits=Scoring(workers=2)) as scorer:
             scorer.score([Completion("one")], ["p"], {})
-            print(*(seat.process.mark for seat in scorer._pool()._seats), flush=True)
+            print(*(seat.process.mark for seat in scorer._dispatch.pool()._seats), flush=True)
             scorer.score([Completion("loop")], ["p"], {})
         """)
     )

@@ -8,6 +8,7 @@ from r1cli import files, run
 from r1cli import recipe_file as recipes
 from r1cli.errors import Interrupted, PluginError, ProviderError, UsageError
 from r1cli.plugins import builtin_plugins
+from r1cli.recipe.difference import AROUND
 from r1cli.registry import Entry
 
 TEXT = """\
@@ -82,8 +83,8 @@ def test_where_a_run_works_may_change_and_is_noted(directory, load, caplog):
 def test_every_key_either_decides_what_is_learned_or_may_change():
     """A new key of a recipe has to be put on one side."""
     learned = {"name", "seed", "model", "dataset", "system_prompt", "rewards", "trainer", "batch"}
-    assert learned | set(run.AROUND) == set(recipes.Recipe.model_fields)
-    assert not learned & set(run.AROUND)
+    assert learned | set(AROUND) == set(recipes.Recipe.model_fields)
+    assert not learned & set(AROUND)
 
 
 def test_keys_that_one_recipe_lacks_are_unset(directory, load):

@@ -160,6 +160,23 @@ def test_one_that_dies_later_is_an_error_and_its_children_die_with_it(start, tmp
     assert gone(child_of(tmp_path))
 
 
+def test_of_one_that_is_killed_nothing_is_left(start, tmp_path):
+    process = start()
+    assert process.stdout.readline().startswith("http://127.0.0.1:")
+    process.kill()
+    assert gone(child_of(tmp_path))
+
+
+def test_no_proxy_stands_between_it_and_its_server(start, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert start("--wait", "20").stdout.readline().startswith("http://127.0.0.1:")
+
+
+def test_a_log_that_cannot_be_written_is_one_line(start, tmp_path):
+    _, said = start("--log", "plays.py/log").communicate(timeout=30)
+    assert "error: cannot write plays.py/log: " in said and "Traceback" not in said
+
+
 def test_a_taken_port_is_known_before_anything_starts(r1, model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -15,7 +15,7 @@ from r1cli import Completion, Draw, Drawn, Endpoint, Gone, R1Error, Refused, Sam
 
 log = logging.getLogger("r1cli.engine")
 
-NOT_ABOUT_A_PROMPT = (401, 403, 404)
+NOT_ABOUT_A_PROMPT = (*range(300, 400), 401, 403, 404)
 NO_ROOM = (400, 413, 422)  # how a server refuses a prompt for its length, with words like these
 TOO_LONG = re.compile(r"context.{0,9}(length|size|window)|maximum model length|_length_exceeded")
 

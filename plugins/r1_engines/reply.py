@@ -8,6 +8,7 @@ from typing import Any
 from r1cli import Completion
 
 BYTES_PER_TOKEN = 4  # where a server counts nothing
+MOST = 2**31  # tokens: what says more does not count
 COUNTS = ("prompt_tokens", "completion_tokens")
 CUT = ("length", "max_tokens", "content_filter")
 BROKEN = ("abort", "error")  # the server gave up on it: no word about the model
@@ -62,5 +63,9 @@ def _string(value: Any) -> str:
 def _usage(usage: Any) -> dict[str, int]:
     """The server's counts; empty where it does not count what was sampled."""
     known = usage if isinstance(usage, dict) else {}
-    counts = {name: known[name] for name in COUNTS if isinstance(known.get(name), int)}
+    counts = {name: known[name] for name in COUNTS if _is_count(known.get(name))}
     return counts if "completion_tokens" in counts else {}
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < MOST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -86,6 +87,7 @@ class Transformers:
         self.model: Any = None
         self.tokenizer: Any = None
         self.ends: list[int] = []
+        self.widest = math.inf
 
     def __enter__(self) -> Transformers:
         require("eval", "torch", "transformers")
@@ -108,8 +110,13 @@ class Transformers:
         self.model.generation_config = GenerationConfig(
             eos_token_id=self.ends, pad_token_id=self.tokenizer.pad_token_id
         )
-        self.model.to(device).eval()
+        try:
+            self.model.to(device).eval()
+        except (AssertionError, RuntimeError) as error:  # no such device, or no room on it
+            said = " ".join(str(error).split())[:200]
+            raise UsageError(f"{self.name} cannot be put on device {device!r}: {said}") from error
         if self.context:
+            self.widest = self.context if _has_masks(self.model, self.context) else math.inf
             # peft's model hands `generate` down to the one that it is built on.
             _keep_inside(getattr(self.model, "get_base_model", lambda: self.model)(), self.context)
         return self
@@ -146,8 +153,7 @@ class Transformers:
                 yield [self._drawn(row, []) for row in full]
             fitting = [row for row in rows if self._room(row, sampling) > 0]
             fitting.sort(key=lambda row: len(row.ids))
-            for start in range(0, len(fitting), self.batch_size):
-                batch = fitting[start : start + self.batch_size]
+            for batch in self._batches(fitting, sampling):
                 written = self._write(batch, sampling)
                 yield [self._drawn(row, new) for row, new in zip(batch, written, strict=True)]
 
@@ -158,12 +164,31 @@ class Transformers:
 
     def _ids(self, prompt: Prompt) -> list[int]:
         text = render(self.tokenizer, prompt, **self.template)
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        ids = list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if not ids:
+            raise UsageError(
+                f"{self.name}: its tokenizer makes no token of the prompt {text[:60]!r}; is it "
+                "empty, or has the model no tokenizer files?"
+            )
+        return ids
 
     def _room(self, row: _Row, sampling: Sampling) -> int:
         """New tokens that a row's own prompt leaves space for."""
         left = sampling.max_tokens if self.context is None else self.context - len(row.ids)
         return min(sampling.max_tokens, left)
+
+    def _batches(self, rows: list[_Row], sampling: Sampling) -> Iterator[list[_Row]]:
+        """Neighbours. A model that holds its masks as tables has none for what is wider than its
+        context, padding and all: there only rows that end before it, or as one, stand together."""
+        batch: list[_Row] = []
+        for row in rows:
+            width = len(row.ids) + (self._room(batch[0], sampling) if batch else 0)
+            if len(batch) == self.batch_size or width > self.widest:
+                yield batch
+                batch = []
+            batch.append(row)
+        if batch:
+            yield batch
 
     def _write(self, rows: list[_Row], sampling: Sampling) -> list[list[int]]:
         """The new tokens of each row, up to and including its end-of-sequence token."""
@@ -216,6 +241,11 @@ def _keep_inside(model: Any, context: int) -> None:
         return args, {**kwargs, "position_ids": positions.clamp_max(context - 1)}
 
     model.register_forward_pre_hook(keep, with_kwargs=True)
+
+
+def _has_masks(model: Any, context: int) -> bool:
+    """Whether it holds causal masks as tables of the context's width, as GPT-Neo does."""
+    return any(table.shape[-2:] == (context, context) for table in model.buffers())
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from r1cli import (
+    DIRECT,
     Completion,
     Endpoint,
     Message,
@@ -105,7 +106,9 @@ async def judge(
     solutions = solution or [None] * len(completions)
     limits = httpx.Limits(max_connections=concurrency)
     turn = _turns(url, concurrency)
-    async with httpx.AsyncClient(limits=limits, timeout=timeout, verify=certificates()) as client:
+    async with httpx.AsyncClient(
+        limits=limits, timeout=timeout, verify=certificates(), mounts=DIRECT
+    ) as client:
         key = os.environ.get(api_key_env, "")
         endpoint = Endpoint(client, url, key, api_key_env, timeout, TRIES)
         options = {"model": model, "temperature": 0, "max_tokens": max_tokens}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from r1_trl import resume, sharding
+from r1_trl import checkpoint_ranks, resume, sharding
 from r1_trl.hardware_errors import hardware_errors
 from r1cli import Interrupted, Run, disk_errors
 
@@ -144,7 +144,7 @@ def train(trainer: Any, run: Run) -> None:
 
     checkpoint = _agreed(run.last_checkpoint())
     if checkpoint:
-        resume.check(checkpoint, run)
+        checkpoint_ranks.check(checkpoint, run)
         if trainer.accelerator.is_main_process:
             step = int(checkpoint.name.split("-")[-1])
             log.info("resuming %s from step %d", run.directory, step)

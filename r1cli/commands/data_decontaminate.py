@@ -59,7 +59,7 @@ def decontaminate(
     from itertools import chain
 
     from r1cli import ui
-    from r1cli.data.contamination_report import Report
+    from r1cli.data.contamination_report import HITS, Report
     from r1cli.data.decontaminate import Tally
     from r1cli.data.decontaminate import decontaminate as find
     from r1cli.data.ngrams import Index
@@ -74,15 +74,14 @@ def decontaminate(
     require("train", "numpy")
     ui.narrate()
     plugins = installed_plugins()
-    if out:
-        check_out(out, dataset)
+    local = _local(against_data)
+    for written in filter(None, (out, report and report / HITS)):
+        check_out(written, dataset, *local.values(), *against_file)
     beside = out or report or Path(Path(dataset).name)
-    pool = elsewhere.workers(
-        ctx, on, launch, dry_run, beside.with_name(f"{beside.name}.job"), plugins
-    )
+    pool = elsewhere.workers(ctx, on, launch, dry_run, elsewhere.folder_of(beside), plugins)
     if pool and workers:
         raise UsageError(f"--workers {workers} are of this machine; launcher {on!r} has its own")
-    items = _items(against, against_data, against_file, plugins)
+    items = _items(against, local, against_file, plugins)
     benchmarks = dict(Counter(item.benchmark for item in items))
     rows = Rows(dataset, arguments(arg), plugins, on_error=on_error.value)
     through = iter(rows)
@@ -91,7 +90,7 @@ def decontaminate(
     index = Index([item.text for item in items], ngram, LEVELS[normalise.value])
     tally = Tally(dict.fromkeys(benchmarks, 0))
     with ExitStack() as stack:
-        writer = stack.enter_context(RowWriter(out)) if out else None
+        writer = stack.enter_context(RowWriter(out, rows.types)) if out else None
         page = stack.enter_context(Report(report)) if report else None
         progress = stack.enter_context(ui.progress("decontaminate"))
         kept = find(
@@ -136,10 +135,8 @@ def decontaminate(
             ui.say(f"written: {path}")
 
 
-def _items(
-    against: list[str], against_data: list[str], against_file: list[Path], plugins: Plugins
-) -> list[Item]:
-    from r1cli.data.benchmark_items import benchmark_items, file_items
+def _local(against_data: list[str]) -> dict[str, str]:
+    """The files of benchmarks of which there is a local copy."""
     from r1cli.errors import UsageError
 
     local = {}
@@ -148,10 +145,25 @@ def _items(
         if not (name and equals and file):
             raise UsageError(f"--against-data {pair!r} is not of the form NAME=FILE")
         local[name] = file
+    return local
+
+
+def _items(
+    against: list[str], local: dict[str, str], against_file: list[Path], plugins: Plugins
+) -> list[Item]:
+    from r1cli.data.benchmark_items import benchmark_items, called, file_items
+    from r1cli.errors import UsageError
+
     names = list(dict.fromkeys([*against, *local]))
     if not names and not against_file:
         raise UsageError("nothing to compare with: give --against NAME or --against-file FILE")
+    taken = set(names)
+    for file in against_file:
+        if called(file) in taken:
+            raise UsageError(
+                f"--against-file {file}: a benchmark {called(file)!r} is there already, and hits "
+                "are told by the name of the file; rename it"
+            )
+        taken.add(called(file))
     items = [item for name in names for item in benchmark_items(name, local.get(name), plugins)]
-    for file_ in against_file:
-        items += file_items(file_)
-    return items
+    return items + [item for file in against_file for item in file_items(file)]

@@ -97,10 +97,14 @@ def make(
     if part:
         given["tasks"] = [part]
     known = signature.parameters(function)
+    if "size" not in known:
+        raise UsageError(
+            f"dataset {name!r} is not made here: it takes no size; to copy rows, see: "
+            "r1 data convert"
+        )
     if strange := [key for key in given if key not in known]:
         raise UsageError(
-            f"dataset {name!r} is not made here: it takes no {', '.join(strange)}; "
-            "to copy rows, see: r1 data convert"
+            f"dataset {name!r} takes no {', '.join(strange)}; it takes: {', '.join(known)}"
         )
     _write(name, given | arguments(arg), out, OnError.STOP)
 

@@ -74,9 +74,8 @@ def pass_rate(
     from r1cli.lab.named import arguments as of_rewards
 
     plugins = installed_plugins()
-    elsewhere.submit(
-        ctx, on, launch, dry_run, (out or rates or records).with_suffix(".job"), plugins
-    )
+    folder = elsewhere.folder_of(out or rates or records)
+    elsewhere.submit(ctx, on, launch, dry_run, folder, plugins)
     if not low <= high:
         raise UsageError(f"--min {low:g} is above --max {high:g}, or one of them is no number")
     if out and rates and out.resolve() == rates.resolve():

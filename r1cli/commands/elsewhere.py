@@ -28,6 +28,11 @@ DRY_RUN = typer.Option(False, "--dry-run", help="With --on: print what would be 
 OURS = ("on", "launch", "dry_run")
 
 
+def folder_of(written: Path) -> Path:
+    """Where what a launcher keeps of a command goes: beside what the command writes."""
+    return Path(f"{written.absolute()}.job")
+
+
 def submit(
     ctx: typer.Context, on: str, launch: list[str], dry_run: bool, directory: Path, plugins: Plugins
 ) -> None:

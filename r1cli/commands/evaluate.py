@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from r1cli.evaluation import Score
     from r1cli.evaluation.cross_check import CrossCheck
     from r1cli.plugins import Plugins
-    from r1cli.recipe import Component, Recipe
 
 
 def evaluate(
@@ -68,16 +67,17 @@ def evaluate(
     dry_run: bool = elsewhere.DRY_RUN,
 ) -> None:
     """Score a model on benchmarks; sampled answers are kept, asked again only what is missing."""
-    from r1cli import ui
+    from r1cli import recipe_file, ui
     from r1cli.errors import UsageError
     from r1cli.evaluation.binding import benchmarks_named
     from r1cli.evaluation.measuring import measure
+    from r1cli.evaluation.stored import measure_stored
 
     plugins = installed_plugins()
     if list_:
         _list(plugins, json)
         return
-    asked = _recipe(recipe)
+    asked = recipe_file.load(recipe) if recipe else None
     if not benchmarks and not (asked and asked.benchmarks):
         raise UsageError("no benchmark named; see: r1 eval --list")
     if bool(model) == (completions is not None):
@@ -113,8 +113,13 @@ def evaluate(
     checkers = cross_checking.checkers(cross_check, bound, plugins)
     with ui.progress("eval") as progress:
         if completions is not None:
-            scores, folder = _replay(
-                completions, completion_column, bound, plugins, out, code, ks, progress
+            scores, folder = measure_stored(
+                completions,
+                *(bound, plugins, out),
+                column=completion_column,
+                code=code,
+                ks=ks,
+                progress=progress,
             )
         else:
             scores = measure(
@@ -163,12 +168,6 @@ def _ks(text: str) -> list[int]:
     return ks
 
 
-def _recipe(name: str) -> Recipe | None:
-    from r1cli import recipe_file
-
-    return recipe_file.load(name) if name else None
-
-
 def _list(plugins: Plugins, as_json: bool) -> None:
     from r1cli import ui
     from r1cli.types import Benchmark
@@ -193,40 +192,3 @@ def _list(plugins: Plugins, as_json: bool) -> None:
         )
     columns = ["benchmark", "scorer", "n", "temperature", "max_tokens", "plugin", "source"]
     ui.table(rows, columns, as_json=as_json)
-
-
-def _replay(
-    path: Path,
-    column: str,
-    bound: Any,
-    plugins: Plugins,
-    out: Path | None,
-    code: Component | None,
-    ks: list[int],
-    progress: Any,
-) -> tuple[list[Score], Path]:
-    """The scores of stored completions, and the folder that they went to."""
-    import hashlib
-
-    from r1cli.errors import UsageError
-    from r1cli.evaluation import Evaluation, read_stored
-
-    if not path.is_file():
-        raise UsageError(f"no file {path} of completions")
-    key = hashlib.sha256(path.read_bytes()).hexdigest()[:10]
-    folder = out or Path("runs") / "eval" / f"{path.stem}-{key}"
-    scores = []
-    for run, benchmark in bound:
-        evaluation = Evaluation(run, benchmark, plugins, code=code)
-        stored = read_stored(path, evaluation, column=column)
-        scores.append(
-            evaluation.run(
-                stored.draw,
-                folder / "eval",
-                model_key=key,
-                places=stored.places,
-                ks=ks,
-                progress=progress,
-            )
-        )
-    return scores, folder

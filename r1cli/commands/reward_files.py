@@ -39,6 +39,7 @@ def score(
     from contextlib import ExitStack
 
     from r1cli import ui
+    from r1cli.data.row_writer import check_out
     from r1cli.errors import UsageError
     from r1cli.lab import named, table_file
     from r1cli.lab.batches import batches, scored_by, scored_here
@@ -49,12 +50,10 @@ def score(
     if not reward:
         raise UsageError("no --reward named; see: r1 reward list")
     if out is not None:
-        table_file.check_writable(out)
+        check_out(out)
     rewards = named.rewards(reward, arg, plugins)
-    beside = out or Path(file.name)
-    pool = elsewhere.workers(
-        ctx, on, launch, dry_run, beside.with_name(f"{beside.name}.job"), plugins
-    )
+    folder = elsewhere.folder_of(out or Path(file.name))
+    pool = elsewhere.workers(ctx, on, launch, dry_run, folder, plugins)
     samples = _samples(file, column, completion_column)
     samples.check(rewards)
     scored: dict[int, tuple[Outcome, ...]] = {}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from r1cli.data.decontaminate import Item
 from r1cli.data.row_file import RowFile
+from r1cli.data.rows import load_rows
 from r1cli.data.text import text_column, text_of
-from r1cli.dataset import load_rows
 from r1cli.errors import ProviderError, UsageError
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.plugins import Plugins
@@ -34,12 +34,17 @@ def benchmark_items(name: str, data: str | None, plugins: Plugins) -> list[Item]
     return _items(name, rows[column])
 
 
+def called(path: Path) -> str:
+    """What the benchmark of a file is called: like the file."""
+    return path.name.partition(".")[0]
+
+
 def file_items(path: Path) -> list[Item]:
-    """The problems of a file; the benchmark is called like the file."""
+    """The problems of a file."""
     rows = list(RowFile(path))
     present = list(dict.fromkeys(name for row in rows for name in row))
     column = text_column(present, where=str(path))
-    return _items(path.name.partition(".")[0], [row.get(column) for row in rows])
+    return _items(called(path), [row.get(column) for row in rows])
 
 
 def _items(name: str, texts: Sequence[object]) -> list[Item]:

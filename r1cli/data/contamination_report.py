@@ -13,8 +13,9 @@ from typing import IO, Any
 from r1cli.data.decontaminate import Hit, Tally
 from r1cli.files import disk_errors, write_atomic
 
+HITS = "hits.jsonl"
 ON_PAGE = 200
-"""Hits of each benchmark that the page shows; `hits.jsonl` has them all."""
+"""Hits of each benchmark that the page shows; the file has them all."""
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --mark: #e3a30055; }
@@ -40,7 +41,7 @@ class Report:
     def __enter__(self) -> Report:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            hits = self.folder / "hits.jsonl"
+            hits = self.folder / HITS
             self._hits: IO[str] = hits.open("w", encoding="utf-8", errors="replace")
         return self
 
@@ -86,7 +87,7 @@ def page(tally: Tally, settings: dict[str, Any], shown: dict[str, list[Hit]]) ->
         parts.append(f"<h2>{escape(name)}</h2>")
         parts += map(_hit, hits)
         if more:
-            parts.append(f"<p>{more} more in hits.jsonl</p>")
+            parts.append(f"<p>{more} more in {HITS}</p>")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -35,7 +35,7 @@ def counts(
         if size is None:
             # Rounded: 30 / 0.3 is less than 100.
             size = math.ceil(round(max(rooms), 6)) if oversample else int(round(min(rooms), 6))
-        wanted = _apportioned(size, shares)
+        wanted = apportioned(size, shares)
     else:
         wanted = [int(have * weight) for have, weight in zip(sizes, weights, strict=True)]
     for name, weight, have, take in zip(names, weights, sizes, wanted, strict=True):
@@ -52,7 +52,7 @@ def counts(
     return wanted
 
 
-def _apportioned(size: int, shares: Sequence[float]) -> list[int]:
+def apportioned(size: int, shares: Sequence[float]) -> list[int]:
     """`size` rows by their shares: floors, and the rest to the largest remainders."""
     exact = [size * share for share in shares]
     taken = [int(one + 1e-9) for one in exact]

@@ -16,6 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from r1cli.data.row_writer import RowWriter, check_out
+from r1cli.data.source import types_of
 from r1cli.generation.job import Job, Progress, Tally
 from r1cli.generation.output import score
 from r1cli.generation.scoring import TOGETHER, Judging
@@ -86,8 +87,9 @@ class PassRate(Job):
             found = Rates(self._sample(store, judging, progress))
             judging.finish()
             store.refresh()  # another process may have drawn what failed here
-            kept = files.enter_context(RowWriter(out)) if out else None
-            every = files.enter_context(RowWriter(rates_out)) if rates_out else None
+            types = types_of(self.rows.features.arrow_schema)
+            kept = files.enter_context(RowWriter(out, types)) if out else None
+            every = files.enter_context(RowWriter(rates_out, types)) if rates_out else None
             items = iter(self.prompts)
             while several := list(islice(items, TOGETHER)):
                 attempts = judging.judge([(item, self.key(item)) for item in several])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from r1cli.data.text import text_of
-from r1cli.dataset import problem_hash
+from r1cli.problem import problem_hash
 from r1cli.scoring import BoundReward
 
 if TYPE_CHECKING:

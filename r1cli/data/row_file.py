@@ -98,8 +98,8 @@ class RowFile:
 
     def _counted(self, batches: Any) -> Iterator[list[Row]]:
         for batch in batches:
-            yield batch.to_pylist()
             self.done += batch.num_rows
+            yield batch.to_pylist()
 
     def _json_lines(self) -> Iterator[list[Row]]:
         with self.path.open("rb") as raw:
@@ -149,7 +149,7 @@ class RowFile:
 
     def _csv(self) -> Any:
         require("train", "pyarrow")
-        from pyarrow import ArrowInvalid, csv
+        from pyarrow import ArrowInvalid, csv, string
 
         def skip(row: Any) -> str:
             self.skipped.append(
@@ -164,17 +164,44 @@ class RowFile:
                 # One thread: only then does pyarrow know the number of a bad row.
                 read_options=csv.ReadOptions(use_threads=False),
                 parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+                convert_options=csv.ConvertOptions(default_column_type=string()),
             )
         except ArrowInvalid as error:
             hint = "; fix it, or give on_error: skip" if self.skipped else ""
             why = self.skipped[0] if self.skipped else _line(error)
             raise UsageError(f"{self.path} is not well-formed CSV: {why}{hint}") from error
-        if binary := [f.name for f in table.schema if str(f.type) == "binary"]:
-            raise UsageError(f"{self.path} is not UTF-8 text in column {binary[0]!r}")
         if doubled := sorted({n for n in table.column_names if table.column_names.count(n) > 1}):
             raise UsageError(f"{self.path} has column {doubled[0]!r} twice in its first row")
         self.total = table.num_rows
+        for place, name in enumerate(table.column_names):
+            table = table.set_column(place, name, _typed(table[name]))
         return table
+
+
+def _typed(column: Any) -> Any:
+    """Text as numbers or truth values where all are written as these are: `7`, but not `007`.
+
+    An empty field is a missing number, and an empty text.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    said = compute.if_else(compute.equal(column, ""), pa.scalar(None, pa.string()), column)
+    if said.null_count == len(said):
+        return pa.nulls(len(said))
+    for kind in (pa.int64(), pa.float64(), pa.bool_()):
+        try:
+            typed = said.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        if all(map(_is_written, typed.to_pylist(), said.to_pylist())):
+            return typed
+    return column
+
+
+def _is_written(value: object, text: str | None) -> bool:
+    """Whether the text says the value as Python or JSON write it: `1.0` or `1`, `True`, `true`."""
+    return text is None or text.lower().removesuffix(".0") == str(value).lower().removesuffix(".0")
 
 
 def _parsed(line: bytes) -> Any:
@@ -213,6 +240,8 @@ def _check(path: Path) -> None:
         raise UsageError(f"{path} is a folder; name a file in it, or give it to hub as id")
     if not path.exists():
         raise UsageError(f"no such file: {path} (looked in {path.absolute().parent})")
+    if not path.is_file():
+        raise UsageError(f"{path} is a pipe or a device; put its rows into a file first")
     if path.stat().st_size == 0:
         raise UsageError(f"{path} is empty")
 

@@ -6,9 +6,6 @@ import datetime
 import gzip
 import json
 import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from decimal import Decimal
@@ -18,6 +15,7 @@ from typing import IO, Any
 from r1cli.errors import UsageError
 from r1cli.extras import require
 from r1cli.files import disk_errors
+from r1cli.held_files import beside
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".parquet")
 CHUNK = 10_000  # rows of a Parquet file that are held before they are written
@@ -49,16 +47,14 @@ class RowWriter:
     def __init__(self, out: Path, types: Mapping[str, Any] | None = None) -> None:
         check_out(out)
         self.out, self.types, self.count = out, types or {}, 0
-        self._beside = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(3)}.partial")
         self._stack = ExitStack()
 
     def __enter__(self) -> RowWriter:
         with disk_errors(self.out):
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            self._stack.callback(self._beside.unlink, missing_ok=True)
+            folder = self._stack.enter_context(beside(self.out))
+            self._beside = folder / "rows"
             if self.out.suffix == ".parquet":
-                folder = Path(tempfile.mkdtemp(prefix=f".{self.out.name}-", dir=self.out.parent))
-                self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
                 self._chunks = _Chunks(folder, self.types)
             else:
                 opened = gzip.open if self.out.suffix == ".gz" else open

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from r1cli.data.row_file import SUFFIXES, Row, RowFile
-from r1cli.dataset import load_rows
+from r1cli.data.rows import load_rows
 from r1cli.errors import UsageError
 from r1cli.extras import require
 from r1cli.plugins import Plugins
@@ -24,7 +24,7 @@ def named(what: str, args: Mapping[str, Any], plugins: Plugins) -> tuple[str, di
     A file goes to `file`, a folder or `owner/name` to `hub`, anything else is a dataset's name.
     """
     path = Path(what).expanduser()
-    if path.is_file() or (not path.is_dir() and _looks_like_a_file(what)):
+    if not path.is_dir() and (path.exists() or _looks_like_a_file(what)):
         return "file", {"path": what, **args}
     if what in plugins["datasets"]:
         return what, dict(args)
@@ -69,8 +69,8 @@ class Rows:
             yield from self.file
             return
         for batch in self.rows.iter(BATCH):
-            yield from (dict(zip(batch, row, strict=True)) for row in zip(*batch.values()))  # noqa: B905
             self._done += len(next(iter(batch.values())))
+            yield from (dict(zip(batch, row, strict=True)) for row in zip(*batch.values()))  # noqa: B905
 
     @property
     def types(self) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from r1cli.check import resolve_model
-from r1cli.dataset import problem_hash, question
 from r1cli.errors import UsageError
 from r1cli.generation.scoring import spec
 from r1cli.models import model_key
 from r1cli.plugins import Plugins
+from r1cli.problem import problem_hash, question
 from r1cli.recipe import Recipe
 from r1cli.recipe.dataset import Curriculum
 from r1cli.records import Attempt, Store, matching, rollouts
@@ -85,7 +85,7 @@ def stored_rates(rows: Dataset, recipe: Recipe, plugins: Plugins) -> StoredRates
             elif outcome.value is not None:
                 found.scores[number].append(outcome.value)
     if not found.attempts:
-        raise UsageError(_nothing(found, recipe, bound))
+        raise UsageError(_nothing(found, recipe, bound, plugins))
     return found
 
 
@@ -128,7 +128,7 @@ def _whose(recipe: Recipe, plugins: Plugins) -> tuple[str, Callable[[Row], bool]
     asked = _asked(recipe)
     if asked.run is not None:
         return f"in the rollouts of {asked.run}", lambda row: True
-    name = asked.model or resolve_model(recipe, plugins).model.name
+    name = _model(recipe, plugins)
     folder = Path(name)
     folder = folder / "model" if (folder / "run.json").exists() else folder
     whose = f"of {name!r} in {asked.records}"
@@ -136,6 +136,11 @@ def _whose(recipe: Recipe, plugins: Plugins) -> tuple[str, Callable[[Row], bool]
         return whose, matching(model=name)
     key = model_key(str(folder))
     return whose, lambda row: bool(row["model"] == key)
+
+
+def _model(recipe: Recipe, plugins: Plugins) -> str:
+    """The model as other commands take it: a folder where the recipe's is a registered one."""
+    return _asked(recipe).model or resolve_model(recipe, plugins).model.name
 
 
 def _attempts(
@@ -159,7 +164,9 @@ def _attempts(
         yield from store.scan(keep)
 
 
-def _nothing(found: StoredRates, recipe: Recipe, bound: BoundReward | None) -> str:
+def _nothing(
+    found: StoredRates, recipe: Recipe, bound: BoundReward | None, plugins: Plugins
+) -> str:
     """Why no row is known, and what would change that."""
     asked = _asked(recipe)
     said = f"{recipe.where(*KEY)}: no attempt {found.whose} at any of {len(found.scores)} rows"
@@ -174,7 +181,7 @@ def _nothing(found: StoredRates, recipe: Recipe, bound: BoundReward | None) -> s
     if asked.run is not None:
         return f"{said}; leave out run to go by the attempt store"
     args = {} if bound is None else bound.args
-    words = [f"--model {asked.model or recipe.model.name}", f"--reward {found.reward}"]
+    words = [f"--model {_model(recipe, plugins)}", f"--reward {found.reward}"]
     words += [f"--reward-arg {found.reward}.{k}={v}" for k, v in args.items() if k != "code"]
     words += [f"--records {asked.records}"] if "records" in asked.model_fields_set else []
     return (

@@ -14,13 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from r1cli.dataset import problem_hash
 from r1cli.evaluation.beside import Beside
 from r1cli.evaluation.problems import load_problems, prompts
 from r1cli.evaluation.score import Sample, Score, summarise
 from r1cli.evaluation.spec import hash_of, write_spec
 from r1cli.files import append_row, read_rows, write_atomic
 from r1cli.plugins import Plugins
+from r1cli.problem import problem_hash
 from r1cli.recipe import BenchmarkRun, Component
 from r1cli.scoring import Scorer, bind_reward
 from r1cli.types import Benchmark, Completion

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from r1cli.dataset import load_rows
+from r1cli.data.rows import load_rows
 from r1cli.errors import UsageError
 from r1cli.plugins import Plugins
 from r1cli.sampling import messages

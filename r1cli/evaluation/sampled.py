@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1cli.collecting import Ask, Sampler, collect
-from r1cli.dataset import problem_hash
 from r1cli.errors import ProviderError
 from r1cli.evaluation.evaluation import Evaluation, Place, Source
 from r1cli.evaluation.problems import question
+from r1cli.problem import problem_hash
 from r1cli.records import Store
 from r1cli.types import Completion, Engine, Message
 

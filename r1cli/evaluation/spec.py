@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli import signature
-from r1cli.dataset import problem_hash
+from r1cli.problem import problem_hash
 from r1cli.records import canonical
 from r1cli.scoring import BoundReward
 from r1cli.types import Benchmark, Prompt

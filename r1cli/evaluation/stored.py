@@ -6,18 +6,25 @@ column that holds the problem's own text; without either, rows go by their order
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r1cli.errors import UsageError
-from r1cli.evaluation.evaluation import Evaluation, Place
+from r1cli.evaluation.evaluation import Evaluation, Place, Progress
 from r1cli.evaluation.problems import QUESTIONS, question
+from r1cli.evaluation.score import Score
 from r1cli.lab.table_file import COMPLETION_COLUMNS, completion_of, read_rows
 from r1cli.types import Completion
+
+if TYPE_CHECKING:
+    from r1cli.evaluation.during import Bound
+    from r1cli.plugins import Plugins
+    from r1cli.recipe import Component
 
 Row = Mapping[str, Any]
 
@@ -67,6 +74,40 @@ def read_stored(path: Path, evaluation: Evaluation, *, column: str = "") -> Stor
             f"the first: {question[:80]!r}"
         )
     return Stored(found)
+
+
+def measure_stored(
+    path: Path,
+    benchmarks: Sequence[Bound],
+    plugins: Plugins,
+    out: Path | None,
+    *,
+    column: str = "",
+    code: Component | None = None,
+    ks: Sequence[int] = (),
+    progress: Progress,
+) -> tuple[list[Score], Path]:
+    """The scores of stored completions, and the folder that they went to: `out`, or one by name and
+    content of the file. `column` names that of the completions."""
+    if not path.is_file():
+        raise UsageError(f"no file {path} of completions")
+    key = hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+    folder = out or Path("runs") / "eval" / f"{path.stem}-{key}"
+    scores = []
+    for run, benchmark in benchmarks:
+        evaluation = Evaluation(run, benchmark, plugins, code=code)
+        stored = read_stored(path, evaluation, column=column)
+        scores.append(
+            evaluation.run(
+                stored.draw,
+                folder / "eval",
+                model_key=key,
+                places=stored.places,
+                ks=ks,
+                progress=progress,
+            )
+        )
+    return scores, folder
 
 
 def _plain(row: Row) -> Row:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from r1cli.collecting import Ask, Sampler, collect, wanted
 from r1cli.data.row_writer import RowWriter, check_out
+from r1cli.data.rows import load_rows
 from r1cli.data.source import named
-from r1cli.dataset import load_rows
 from r1cli.errors import ProviderError, R1Error
 from r1cli.generation.output import rows_of
 from r1cli.generation.prompts import Item, Prompts

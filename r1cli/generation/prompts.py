@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from r1cli.collecting import Ask
-from r1cli.dataset import problem_hash
 from r1cli.errors import UsageError, suggest
 from r1cli.extras import require
 from r1cli.generation.recipe import UUID, PromptKeys
+from r1cli.problem import problem_hash
 from r1cli.types import Message, Prompt
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Prompts:
             time, seen[key] = seen[key], seen[key] + 1
             if number % of != first:
                 continue
-            problem = problem_hash(row.get(self.keys.column, prompt))
+            given = row.get(self.keys.column)  # beside a template it may hold anything
+            problem = problem_hash(given if isinstance(given, str | list) else prompt)
             named = row.get(self.uuid_column)
             if named in (None, ""):
                 named = uuid.uuid5(uuid.NAMESPACE_OID, f"{key}-{time}")

@@ -101,7 +101,9 @@ def load(path: Path | None, options: Mapping[str, Any]) -> GenerateRecipe:
     recipe = validate(GenerateRecipe, text)
     if recipe.keep != "all" and not recipe.rewards:
         raise UsageError(f"keep {recipe.keep!r} needs a reward to go by; name one with --reward")
-    for reward in recipe.rewards:
+    for place, reward in enumerate(recipe.rewards):
+        if reward.name in (other.name for other in recipe.rewards[:place]):
+            raise UsageError(f"reward {reward.name!r} is there twice: its columns have one name")
         if reward.weight < 0:
             raise UsageError(
                 f"reward {reward.name!r} has weight {reward.weight:g}: a score is a mean, "

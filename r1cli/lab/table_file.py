@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1cli.data.row_writer import RowWriter
 from r1cli.errors import UsageError, suggest
 from r1cli.extras import require
-from r1cli.files import disk_errors, write_atomic
 from r1cli.scoring import BoundReward
 from r1cli.types import Completion, Outcome, Prompt
 
@@ -103,40 +103,13 @@ def read_rows(path: Path) -> list[Row]:
 
 def write_scores(path: Path, rows: Sequence[Row], scores: Mapping[str, Sequence[Outcome]]) -> None:
     """The rows with `reward/<name>` and `outcome/<name>` added, as JSONL or Parquet by suffix."""
-    full = [dict(row) for row in rows]
-    for name, outcomes in scores.items():
-        for row, outcome in zip(full, outcomes, strict=True):
-            row[f"reward/{name}"] = outcome.value
-            row[f"outcome/{name}"] = outcome.status
-    if path.suffix in JSONL:
-        lines = (json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in full)
-        write_atomic(path, "".join(lines))
-        return
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    names = dict.fromkeys(name for row in full for name in row)
-    try:
-        table = pa.table({name: [row.get(name) for row in full] for name in names})
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        said = " ".join(str(error).split())
-        raise UsageError(f"cannot write {path} as Parquet ({said}); use .jsonl") from error
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.partial")
-        try:
-            parquet.write_table(table, beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Raise UsageError for a suffix that scores cannot be written as; before any is computed."""
-    if path.suffix not in JSONL + PARQUET:
-        raise UsageError(f"--out {path}: scores are written as .jsonl or .parquet")
-    if path.suffix in PARQUET:
-        require("train", "pyarrow")
+    with RowWriter(path) as writer:
+        for place, row in enumerate(rows):
+            added: Row = {}
+            for name, outcomes in scores.items():
+                added[f"reward/{name}"] = outcomes[place].value
+                added[f"outcome/{name}"] = outcomes[place].status
+            writer.write({**row, **added})
 
 
 def completion_of(value: Any, row: Row, where: str) -> Completion:
@@ -177,7 +150,7 @@ def _prompt(value: Any) -> Prompt:
 def _jsonl(path: Path) -> list[Row]:
     rows = []
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text") from error
     for number, line in enumerate(lines, start=1):

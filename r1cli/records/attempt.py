@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from r1cli.dataset import problem_hash
+from r1cli.problem import problem_hash
 from r1cli.types import Completion, Outcome, Prompt, Sampling
 
 Source = Literal["generate", "pass_rate", "eval", "rollout"]
@@ -113,7 +113,8 @@ class Judgement:
     """What one reward said of the attempt `key`-`index`.
 
     `spec` hashes the reward's arguments and the columns that it read (`reward_spec`): a score under
-    another gold answer or another argument is another judgement.
+    another gold answer or another argument is another judgement. `text_hash` is that of what was
+    judged: two processes may have drawn one index at a time, and the first text counts.
     """
 
     key: str
@@ -123,14 +124,21 @@ class Judgement:
     status: Literal["score", "not_applicable", "failed"]
     value: float | None = None
     reason: str = ""
+    text_hash: str = ""
 
     @classmethod
     def of(cls, attempt: Attempt, reward: str, spec: str, outcome: Outcome) -> Judgement:
-        return cls(attempt.key, attempt.index, reward, spec, **asdict(outcome))
+        judged = {**asdict(outcome), "text_hash": text_hash(attempt.text)}
+        return cls(attempt.key, attempt.index, reward, spec, **judged)
 
     @property
     def outcome(self) -> Outcome:
         return Outcome(self.status, self.value, self.reason)
+
+
+def text_hash(text: str) -> str:
+    """Of a text as the store has it, which is UTF-8."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def canonical(sampling: Sampling | Mapping[str, Any]) -> dict[str, Any]:

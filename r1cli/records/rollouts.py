@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from r1cli.dataset import problem_hash, question
 from r1cli.errors import UsageError
 from r1cli.extras import require
+from r1cli.problem import problem_hash, question
 from r1cli.records.attempt import Attempt, Judgement, canonical
 from r1cli.types import Outcome
 

@@ -8,9 +8,7 @@ A row is there when its line is: a torn one, which only the last can be, is not.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import json
 import os
 import re
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli.files import disk_errors
+from r1cli.held_files import create_held
 
 ENTRY = struct.Struct("<16sQII")
 """Key, offset, length, index."""
@@ -46,15 +45,14 @@ def line_of(row: Mapping[str, Any]) -> bytes:
 
 
 class Writer:
-    """Appends to one new shard, which it holds a lock on for as long as it lives."""
+    """Appends to one new shard, which it holds until it is closed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._data = create_held(path)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-            self._data = os.open(path, flags, 0o644)
-            fcntl.flock(self._data, fcntl.LOCK_SH)
             self._index = os.open(path.with_suffix(INDEX_SUFFIX), flags, 0o644)
         self.size = 0
 
@@ -67,14 +65,20 @@ class Writer:
         for line in lines:
             found = ADDRESS.match(line)
             assert found, line[:80]
-            key, index = bytes.fromhex(found[1].decode()), int(found[2])
+            key, index = _address(found)
             entries.append(ENTRY.pack(key, size, len(line), index))
             text.append(line)
             size += len(line)
+        known = os.fstat(self._index).st_size
         with disk_errors(self.path):
-            _write(self._data, b"".join(text), self.size)
-            self.size = size
-            _write(self._index, b"".join(entries), None)
+            try:
+                _write(self._data, b"".join(text))
+                _write(self._index, b"".join(entries))
+            except OSError:
+                os.ftruncate(self._data, self.size)
+                os.ftruncate(self._index, known)
+                raise
+        self.size = size
         return entries
 
     def close(self) -> None:
@@ -82,11 +86,8 @@ class Writer:
         os.close(self._index)
 
 
-def _write(handle: int, data: bytes, size: int | None) -> None:
-    """One write, or none of it; an index that is cut short (`size` None) is whole enough."""
+def _write(handle: int, data: bytes) -> None:
     if os.write(handle, data) != len(data):
-        if size is not None:
-            os.ftruncate(handle, size)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -100,8 +101,8 @@ def entries(path: Path, start: int = 0) -> bytes:
     except FileNotFoundError:
         known = b""
     known = known[: len(known) // ENTRY.size * ENTRY.size]
-    while known and end_of(known) > size:  # the rows were lost with the machine, the entries not
-        known = known[: -ENTRY.size]
+    if known and not _tells(known, path):  # the rows were lost with the machine, the entries not
+        known = b""
     first = _first_at(known, start)
     end = end_of(known) if known else 0
     return known[first * ENTRY.size :] + _looked_up(path, max(end, start))
@@ -111,6 +112,20 @@ def end_of(known: bytes) -> int:
     """The byte after the row of the last entry."""
     _, offset, length, _ = ENTRY.unpack(known[-ENTRY.size :])
     return int(offset + length)
+
+
+def _tells(known: bytes, path: Path) -> bool:
+    """Whether the last row lies where its entry says, and so all of them."""
+    key, offset, length, index = ENTRY.unpack(known[-ENTRY.size :])
+    with path.open("rb") as file:
+        file.seek(offset)
+        line = file.read(length)
+    found = ADDRESS.match(line)
+    return bool(found and line.endswith(b"}\n") and _address(found) == (key, index))
+
+
+def _address(found: re.Match[bytes]) -> tuple[bytes, int]:
+    return bytes.fromhex(found[1].decode()), int(found[2])
 
 
 def _first_at(known: bytes, start: int) -> int:
@@ -132,19 +147,7 @@ def _looked_up(path: Path, start: int) -> bytes:
         for line in file:
             address = ADDRESS.match(line)
             if address and line.endswith(b"}\n"):
-                key = bytes.fromhex(address[1].decode())
-                found.append(ENTRY.pack(key, start, len(line), int(address[2])))
+                key, index = _address(address)
+                found.append(ENTRY.pack(key, start, len(line), index))
             start += len(line)
     return b"".join(found)
-
-
-@contextlib.contextmanager
-def closed(path: Path) -> Any:
-    """Whether no writer lives that appends to the shard; held so while inside."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

@@ -33,7 +33,7 @@ class Shards:
         self.folder = folder
         self._writer: shard.Writer | None = None
         self._lock = threading.RLock()
-        self._handles: dict[int, int] = {}
+        self._handles: dict[Path, int] = {}
         self._forget()
         self.refresh()
 
@@ -68,15 +68,24 @@ class Shards:
     def refresh(self) -> None:
         """Take in what other writers have appended since, and let go of what was merged away."""
         with self._lock:
-            found = sorted(self.folder.glob(f"*{shard.SUFFIX}"))
-            if not set(self._files) <= set(found):
+            while not self._take_in():
                 self._forget()
+
+    def _take_in(self) -> bool:
+        """All that is new; false where a file went while its turn came."""
+        found = sorted(self.folder.glob(f"*{shard.SUFFIX}"))
+        if not set(self._files) <= set(found):
+            self._forget()
+        try:
             for path in found:
                 number = self._number(path)
                 entries = shard.entries(path, self._known[number])
                 if entries:
                     self._places.add_entries(number, entries)
                     self._known[number] = shard.end_of(entries)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _number(self, path: Path) -> int:
         if path not in self._files:
@@ -87,8 +96,14 @@ class Shards:
     def find(self, key: str) -> list[Row]:
         """All rows of a key, by index, the older first where one index is there twice."""
         with self._lock:
-            rows = [self._row(place) for place in self._places.find(bytes.fromhex(key))]
-        return [row for row in rows if row is not None]
+            while True:
+                places = self._places.find(bytes.fromhex(key))
+                try:
+                    rows = [self._row(self._files[place.file], place) for place in places]
+                except FileNotFoundError:  # it was merged away: the rows are in another one now
+                    self.refresh()
+                else:
+                    return [row for row in rows if row is not None]
 
     def indices(self, key: str) -> list[int]:
         """The indices of a key that are there; no row is read for it."""
@@ -98,10 +113,16 @@ class Shards:
     def scan(self, keep: Callable[[Row], bool] = lambda row: True) -> Iterator[Row]:
         """Every row, of each address the oldest, in the order of the files."""
         with self._lock:
-            table = self._places.firsts()
+            table, files = self._places.firsts(), self.files
         for place in iterate(table):
-            with self._lock:
-                row = self._row(place)
+            path = files[place.file]
+            try:
+                with self._lock:
+                    row = self._row(path, place)
+            except FileNotFoundError:
+                raise UsageError(
+                    f"{path} was merged away by r1 records gc meanwhile; run the command again"
+                ) from None
             if row is not None and keep(row):
                 yield row
 
@@ -112,30 +133,26 @@ class Shards:
                 self._writer = None
             self._close_handles()
 
-    def _row(self, place: Place) -> Row | None:
-        line = os.pread(self._handle(place.file), place.length, place.offset)
+    def _row(self, path: Path, place: Place) -> Row | None:
+        line = os.pread(self._handle(path), place.length, place.offset)
         try:
             row = json.loads(line)
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            file = self._files[place.file]
-            log.warning("%s: no row at byte %d; it is left out", file, place.offset)
+            log.warning(
+                "%s: no row at byte %d; it is left out, and drawn again after r1 records gc",
+                *(path, place.offset),
+            )
             return None
         return row
 
-    def _handle(self, number: int) -> int:
-        if number not in self._handles:
+    def _handle(self, path: Path) -> int:
+        if path not in self._handles:
             if len(self._handles) >= MOST_OPEN:
                 self._close_handles()
-            path = self._files[number]
-            try:
-                self._handles[number] = os.open(path, os.O_RDONLY)
-            except FileNotFoundError:
-                raise UsageError(
-                    f"{path} was merged away by r1 records gc meanwhile; run the command again"
-                ) from None
-        return self._handles[number]
+            self._handles[path] = os.open(path, os.O_RDONLY)
+        return self._handles[path]
 
     def _close_handles(self) -> None:
         for handle in self._handles.values():

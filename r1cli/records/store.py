@@ -11,17 +11,20 @@ judgement is a row of its own. Several processes may write at a time, each to it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from r1cli.errors import UsageError
-from r1cli.files import disk_errors, write_atomic
-from r1cli.records.attempt import Attempt, Judgement
+from r1cli.files import disk_errors
+from r1cli.held_files import beside
+from r1cli.records.attempt import Attempt, Judgement, text_hash
 from r1cli.records.shards import Row, Shards
 
 VERSION = 1
+MARK = "store.json"
 
 NEAR = 4096
 """Keys whose samples an engine may have under way, and so in turns in a file, at a time."""
@@ -80,10 +83,13 @@ class Store:
         self._rewards.append(vars(judged) for judged in judgements)
 
     def _mark(self) -> None:
-        if not (self.folder / "store.json").exists():
-            with disk_errors(self.folder):
+        mark = self.folder / MARK
+        if not mark.exists():
+            with disk_errors(mark):
                 self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.folder / "store.json", json.dumps({"version": VERSION}) + "\n")
+                with beside(mark) as here:  # many may begin a store at a time
+                    (here / MARK).write_text(json.dumps({"version": VERSION}) + "\n")
+                    (here / MARK).replace(mark)
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -93,7 +99,7 @@ class Store:
         for row in self._attempts.find(key):
             firsts.setdefault(row["index"], row)
         judged = self._judgements(key) if firsts else {}
-        return [Attempt.from_row(row, tuple(judged.get(i, ()))) for i, row in firsts.items()]
+        return [Attempt.from_row(row, _of(row, judged)) for row in firsts.values()]
 
     def indices(self, key: str) -> list[int]:
         """Which samples of a key are there; reads no text."""
@@ -111,19 +117,22 @@ class Store:
         """
         judgements = lru_cache(NEAR)(self._judgements)  # each reads those of all samples of a key
         for row in self._attempts.scan(keep):
-            judged = judgements(row["key"]).get(row["index"], ())
-            yield Attempt.from_row(row, tuple(judged))
+            yield Attempt.from_row(row, _of(row, judgements(row["key"])))
 
     def _judgements(self, key: str) -> dict[int, list[Judgement]]:
-        """By index, the latest one of each reward and spec."""
-        latest: dict[tuple[int, str, str], Judgement] = {}
+        """All of them by index, the latest last."""
+        found: dict[int, list[Judgement]] = {}
         for row in self._rewards.find(key):
             judged = Judgement(**row)
-            latest[judged.index, judged.reward, judged.spec] = judged
-        found: dict[int, list[Judgement]] = {}
-        for (index, _, _), judged in latest.items():
-            found.setdefault(index, []).append(judged)
+            found.setdefault(judged.index, []).append(judged)
         return found
+
+
+def _of(row: Row, judged: dict[int, list[Judgement]]) -> tuple[Judgement, ...]:
+    """The latest one of each reward and spec on an attempt, as far as its text was judged."""
+    hashes = ("", text_hash(row["text"]))
+    several = [one for one in judged.get(row["index"], ()) if one.text_hash in hashes]
+    return tuple({(one.reward, one.spec): one for one in several}.values())
 
 
 def matching(
@@ -146,7 +155,7 @@ def matching(
 
 
 def _check(folder: Path) -> None:
-    mark = folder / "store.json"
+    mark = folder / MARK
     try:
         version = json.loads(mark.read_text(encoding="utf-8"))["version"]
     except FileNotFoundError:
@@ -170,4 +179,6 @@ def _strange(folder: Path) -> Any:
     if folder.is_file():
         return "text"
     names: Sequence[str] = sorted(path.name for path in folder.glob("*"))
-    return next((name for name in names if name not in ("attempts", "rewards")), None)
+    # The mark may be written just now.
+    ours = re.compile(rf"attempts|rewards|{re.escape(MARK)}|\.{re.escape(MARK)}\..*")
+    return next((name for name in names if not ours.fullmatch(name)), None)

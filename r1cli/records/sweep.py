@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1cli.files import disk_errors
+from r1cli.held_files import abandoned
 from r1cli.records import shard
 from r1cli.records.shards import Row
 from r1cli.records.store import Store
 
 TOGETHER = 1024
 """Rows that are written at a time."""
+
+PARTIAL = ".partial"
+"""The suffix of a shard that is not whole."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +44,38 @@ def sweep(folder: Path, drop: Callable[[Row], bool] | None = None) -> Swept:
         gone = {attempt.id for attempt in store.scan(drop)} if drop else set()
     tables = [folder / "attempts", folder / "rewards"]
     before = [path for table in tables for path in _shards(table)]
-    size = sum(path.stat().st_size for path in before)
+    size = sum(_size(path) for path in before)
     with disk_errors(folder):
-        repeats = sum(_merge(table, gone) for table in tables)
+        (repeats, dropped), (more, _) = (_merge(table, gone) for table in tables)
     after = [path for table in tables for path in _shards(table)]
     return Swept(
         files_before=len(before),
         files=len(after),
         bytes_before=size,
-        bytes=sum(path.stat().st_size for path in after),
-        dropped=len(gone),
-        repeats=repeats,
+        bytes=sum(_size(path) for path in after),
+        dropped=dropped,
+        repeats=repeats + more,
     )
 
 
-def _merge(table: Path, gone: set[str]) -> int:
-    """All closed shards of a folder as one, in their order; how many repeats there were."""
+def _merge(table: Path, gone: set[str]) -> tuple[int, int]:
+    """All closed shards of a folder as one, in their order; how many repeats and drops there were.
+
+    What a sweep that was killed had written of its own goes, too.
+    """
     with contextlib.ExitStack() as held:
-        closed = [p for p in _shards(table) if held.enter_context(shard.closed(p))]
+        left = [p for p in table.glob(f"*{PARTIAL}") if held.enter_context(abandoned(p))]
+        closed = [p for p in _shards(table) if held.enter_context(abandoned(p))]
         new = table / shard.new_name()
-        beside = new.with_suffix(".partial")
+        beside = new.with_suffix(PARTIAL)
         writer = None
         repeats, lines = 0, list[bytes]()
         seen: set[bytes] = set()
+        dropped: set[str] = set()
         try:
             for row, line in _rows(closed):
-                if f"{row['key']}-{row['index']}" in gone:
+                if (address := f"{row['key']}-{row['index']}") in gone:
+                    dropped.add(address)
                     continue
                 what = _identity(row, line)
                 repeats += what in seen
@@ -80,16 +90,29 @@ def _merge(table: Path, gone: set[str]) -> int:
                 writer = writer or shard.Writer(beside)
                 writer.append(lines)
             if writer:
-                writer.close()
                 beside.replace(new)
         finally:
-            beside.unlink(missing_ok=True)
+            if writer:
+                writer.close()
             if not new.exists():
-                new.with_suffix(shard.INDEX_SUFFIX).unlink(missing_ok=True)
-        for path in closed:
-            path.unlink()
-            path.with_suffix(shard.INDEX_SUFFIX).unlink(missing_ok=True)
-    return repeats
+                _remove(beside)
+        for path in [*left, *closed]:
+            _remove(path)
+    return repeats, len(dropped)
+
+
+def _remove(path: Path) -> None:
+    """The index first: one that is left alone would never go."""
+    path.with_suffix(shard.INDEX_SUFFIX).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Of a file that another sweep may have merged away."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _rows(paths: Sequence[Path]) -> Iterator[tuple[Row, bytes]]:

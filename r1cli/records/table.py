@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from r1cli.records.attempt import FIELDS, Attempt
+from r1cli.records.attempt import Attempt
 
 
 @dataclass
@@ -49,9 +49,8 @@ def groups(attempts: Iterable[Attempt]) -> list[dict[str, Any]]:
 
 
 def flat(attempt: Attempt) -> dict[str, Any]:
-    """The attempt as one row: its fields, and `reward/<name>` and `outcome/<name>` for each."""
-    row: dict[str, Any] = {"id": attempt.id, "key": attempt.key}
-    row |= {name: getattr(attempt, name) for name in FIELDS}
+    """The attempt as stored, with its id, and `reward/<name>` and `outcome/<name>` for each."""
+    row: dict[str, Any] = {"id": attempt.id, **attempt.to_row()}
     for judged in attempt.rewards:
         row[f"reward/{judged.reward}"] = judged.value
         row[f"outcome/{judged.reward}"] = judged.status

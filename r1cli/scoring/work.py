@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from r1cli.recipe import Scoring
 from r1cli.scoring import failures
-from r1cli.scoring.judge import Reply, Sample
+from r1cli.scoring.judge import Reply, Sample, judge
 from r1cli.scoring.latency import Meter
 from r1cli.scoring.reward import BoundReward, RewardError
 from r1cli.scoring.units import Known, Unit
@@ -38,12 +39,18 @@ class Work:
     units: list[Unit]
     known: Known
     meter: Meter
-    retries: int
+    limits: Scoring
     step: int = 0
     folder: Path | None = None
     judged: int = 0
     started: float = field(default_factory=time.perf_counter)
     seconds: float = 0.0
+
+    @property
+    def call_seconds(self) -> float:
+        """How long a call may take."""
+        usual = getattr(self.reward.function, "seconds", self.limits.seconds)
+        return self.reward.seconds or float(usual)
 
     def recall(self) -> None:
         """Take what is known from earlier batches out of the work."""
@@ -55,6 +62,14 @@ class Work:
             else:
                 self._give(unit, 0, remembered[0])
         self.units = left
+
+    def judge_here(self, *attempts: Attempt) -> None:
+        """Settle the attempts in this process, one call after the other."""
+        left = list(attempts)
+        while left:
+            attempt = left.pop(0)
+            if attempt.units:
+                left += self.settle(attempt, judge(self.reward, attempt.samples))
 
     def settle(self, attempt: Attempt, reply: Reply) -> list[Attempt]:
         """Take a reply in; return what has to be tried again.
@@ -73,7 +88,7 @@ class Work:
         if reply.ending == "failed":
             if len(attempt.units) > 1:
                 return [Attempt([unit], attempt.number + 1) for unit in attempt.units]
-            if attempt.number < self.retries:
+            if attempt.number < self.limits.retries:
                 return [Attempt(attempt.units, attempt.number + 1)]
             for rows in attempt.units[0].rows:
                 for row in rows:

@@ -163,6 +163,13 @@ def test_without_attempts_the_error_says_commands_that_work(rate, r1, plugins):
     assert chosen(plugins) == SOLVED
 
 
+def test_a_registered_model_is_named_as_the_commands_take_it(rate, plugins):
+    folder = Path("model").absolute()
+    plugins["models"].add(Entry("models", "mine", lambda: folder, "", "test", False))
+    with pytest.raises(UsageError, match=f"r1 data pass-rate [^;]* --model {folder} --reward"):
+        chosen(plugins, ".model.name=mine")
+
+
 def test_judgements_of_another_gold_answer_or_argument_do_not_count(rate, plugins, caplog):
     rate(5, "--reward", "format")
     assert chosen(plugins) == SOLVED

@@ -143,6 +143,49 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(files, r1, args,
     assert sorted(path.name for path in files.iterdir()) == ["aime.jsonl", "rows.jsonl"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--against-file", "aime.jsonl", "--out", "aime.jsonl"),
+        ("--against-data", "aime24=aime.jsonl", "--out", "aime.jsonl"),
+        ("--against-file", "aime.jsonl", "--report", "."),
+    ],
+)
+def test_what_is_read_is_never_written_over(files, r1, given):
+    Path("hits.jsonl").write_bytes(Path("rows.jsonl").read_bytes())
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    answer = r1("data", "decontaminate", "hits.jsonl", *given)
+    assert answer.exit_code == 2
+    assert "is what is read" in answer.stderr
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+
+
+def test_the_report_may_be_the_current_folder(files, r1):
+    run(r1, "--against-file", "aime.jsonl", "--report", ".")
+    assert len(read(files / "hits.jsonl")) == 1
+
+
+def test_two_benchmarks_of_one_name_are_refused(files, r1):
+    (files / "old").mkdir()
+    write("old/aime.jsonl", [{"problem": HELD}])
+    given = ("--against-file", "aime.jsonl", "--against-file", "old/aime.jsonl")
+    answer = r1("data", "decontaminate", "rows.jsonl", *given)
+    assert answer.exit_code == 2
+    assert "--against-file old/aime.jsonl: a benchmark 'aime' is there already" in answer.stderr
+
+
+def test_parquet_keeps_its_types(files, r1):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {"problem": [HELD, "b"], "n": pa.array([2**64 - 1, None], pa.uint64())}
+    parquet.write_table(pa.table(columns), "typed.parquet")
+    given = ("--against-file", "aime.jsonl", "--mode", "flag", "--out", "out.parquet")
+    assert r1("data", "decontaminate", "typed.parquet", *given).exit_code == 0
+    made = parquet.read_table("out.parquet")
+    assert made.drop_columns("contaminated_aime").equals(pa.table(columns))
+
+
 def test_a_benchmark_of_the_hub_can_be_given_as_a_file(files, r1):
     answer = r1(
         "data", "decontaminate", "rows.jsonl", "--against", "aime24", env={"HF_HUB_OFFLINE": "1"}

@@ -107,6 +107,17 @@ def test_shards_share_a_store_and_the_whole_is_written_from_it(r1):
     assert len(read("kept.jsonl")) == 3
 
 
+def test_parquet_keeps_its_types(r1):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    solution = pa.array([2**64 - 1, 1], pa.uint64())
+    parquet.write_table(pa.table({"prompt": ["Say 2", "Say 1"], "solution": solution}), "a.parquet")
+    given = ("--model", "model", "--engine", "known", "--n", 1, "--reward", "format", "--min", 0)
+    assert r1("data", "pass-rate", "a.parquet", *given, "--out", "b.parquet").exit_code == 0
+    assert parquet.read_table("b.parquet")["solution"].type == pa.uint64()
+
+
 def test_weights_are_honoured_with_several_rewards(r1):
     given = ("--reward", "format", "--weight", "accuracy=3", "--rates", "all.jsonl")
     said = run(r1, *given, "--keep-unjudged", "--min", 0.75, "--out", "kept.jsonl")

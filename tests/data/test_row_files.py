@@ -116,11 +116,18 @@ def test_a_full_disk_is_said(tmp_path, name):
 
 
 def test_reading_tells_how_far_it_is(tmp_path):
-    write(tmp_path / "a.jsonl", [{"a": n} for n in range(10)])
-    rows = RowFile(tmp_path / "a.jsonl")
-    done = [rows.done for _ in rows]
-    assert done == sorted(done)
-    assert done[-1] == rows.total == (tmp_path / "a.jsonl").stat().st_size
+    for name in ("a.jsonl", "a.parquet"):
+        write(tmp_path / name, [{"a": n} for n in range(10)])
+        rows = RowFile(tmp_path / name)
+        done = [rows.done for _ in rows]
+        assert done == sorted(done)
+        assert done[-1] == rows.total
+    assert rows.total == 10
+
+
+def test_the_last_row_of_what_is_made_is_all_of_it(r1):
+    answer = r1("data", "make", "countdown", "--size", 3, "--out", "a.jsonl")
+    assert answer.stderr.splitlines()[-1] == "a.jsonl: 3/3"
 
 
 # -- the commands ----------------------------------------------------------------------------------
@@ -185,6 +192,10 @@ def test_convert_stops_at_a_broken_line_or_counts_it(tmp_path, r1):
         (("convert", "a.jsonl", "b.jsonl", "--arg", "format=parquet"), "is not a Parquet file"),
         (("make", "countdwn", "--out", "b.jsonl"), "did you mean 'countdown'"),
         (("make", "file", "--out", "b.jsonl"), "'file' is not made here: it takes no size"),
+        (
+            ("make", "countdown:x", "--out", "b.jsonl"),
+            "'countdown' takes no tasks; it takes: split",
+        ),
         (("make", "countdown", "--out", "b.jsonl", "--difficulty", "9"), r"numbers=\[11\]"),
         (("make", "countdown", "--out", "b.jsonl", "--split", "dev"), "'split' = 'dev'"),
         (("push", "a.jsonl", "me/x", "--split", "a b"), "'a b' is no name for a split"),

@@ -1,5 +1,6 @@
 """Generation with an engine of our own: what is asked, kept, scored and written."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -212,6 +213,13 @@ def test_a_template_writes_the_prompt_in_a_sandbox(generate, engine):
             generate(**{"prompt.template": template})
 
 
+def test_beside_a_template_the_prompt_column_may_hold_anything(generate, plugins):
+    rows = [{"prompt": datetime.date(2020, 1, day), "q": f"q{day}"} for day in (1, 2)]
+    plugins["datasets"].add(Entry("datasets", "dated", lambda: rows, "", "test", False))
+    _, made = generate(**{"dataset.name": "dated", "prompt.template": "{{ q }}", "sampling.n": 1})
+    assert [row["messages"][0]["content"] for row in made] == ["q1", "q2"]
+
+
 @pytest.mark.parametrize(
     ("turns", "said"),
     [
@@ -410,6 +418,7 @@ def test_another_dataset_or_engine_is_not_given_the_arguments_of_the_files(recip
         ("model: m\ndataset: {name: d}\nprompt: [x]", "prompt at .*:3 has no keys"),
         ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: -1}]", "'a' has weight -1"),
         ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: 0}]", "weight 0: no score"),
+        ("model: m\ndataset: {name: d}\nrewards: [{name: a}, {name: a}]", "'a' is there twice"),
     ],
 )
 def test_a_recipe_that_says_nothing_sensible(recipe, text, said):

@@ -14,7 +14,7 @@ pytest.importorskip("datasets", reason="rows are datasets.Dataset objects")
 from r1_benchmarks import lcb as live
 from r1_benchmarks.gpqa import CHOICES, LETTERS, shuffled
 from r1cli import Benchmark, Sampling, UsageError
-from r1cli.dataset import bind_dataset
+from r1cli.data.rows import bind_dataset
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.evaluation.problems import load_problems, prompts
 from r1cli.plugins import Plugins

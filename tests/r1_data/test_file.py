@@ -1,6 +1,7 @@
 import gzip
 import json
 import logging
+import os
 
 import pytest
 
@@ -67,6 +68,36 @@ def test_every_format_gives_the_same_rows(tmp_path, name, content):
     assert rows(file(path=str(tmp_path / name))) == ROWS
 
 
+@pytest.mark.parametrize(
+    ("fields", "values"),
+    [
+        ("7 -12", [7, -12]),
+        ("007 12", ["007", "12"]),
+        ("1e5 2", ["1e5", "2"]),
+        ("NA 3", ["NA", "3"]),
+        ("0.50 0.25", ["0.50", "0.25"]),
+        ("0.5 1 2.0 1e-05", [0.5, 1.0, 2.0, 1e-05]),
+        ("12345678901234567890 1", ["12345678901234567890", "1"]),
+        ("+5 6", ["+5", "6"]),
+        ("True False", [True, False]),
+        ("2020-01-02 2020-01-03", ["2020-01-02", "2020-01-03"]),
+        ('"" 3', [None, 3]),
+        ('"" x', ["", "x"]),
+        ('"" ""', [None, None]),
+    ],
+)
+def test_text_of_csv_is_a_number_only_where_that_is_written_the_same(tmp_path, fields, values):
+    write(tmp_path / "a.csv", "answer\n" + fields.replace(" ", "\n") + "\n")
+    found = [row["answer"] for row in rows(file(path="a.csv"))]
+    assert (found, [type(one) for one in found]) == (values, [type(one) for one in values])
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(UsageError, match="a.jsonl is a pipe or a device"):
+        file(path="a.jsonl")
+
+
 def test_format_overrides_the_suffix(tmp_path):
     write(tmp_path / "data.txt", JSONL)
     assert file(path="data.txt", format="jsonl") == ROWS
@@ -93,7 +124,7 @@ def test_format_overrides_the_suffix(tmp_path):
         ("ragged.csv", "a,b\n1,2\n3\n", r"row 3 \(3\): 1 columns instead of 2"),
         ("twice.csv", "a,a\n1,2\n", "has column 'a' twice"),
         ("header.csv", "a,b\n", "header.csv has no rows"),
-        ("bytes.csv", b"a,b\n1,\xff\n", "is not UTF-8 text in column 'b'"),
+        ("bytes.csv", b"a,b\n1,\xff\n", r"Row #2: .* invalid UTF8 data"),
         ("text.parquet", JSONL, "text.parquet is not a Parquet file"),
         ("cut.parquet", parquet()[:-9], "cut.parquet is not a Parquet file"),
     ],

@@ -269,6 +269,9 @@ def test_tokens_are_the_servers_own_or_marked_as_estimates(
     server.reply = lambda body: {**choices("é" * 5), "usage": None}
     assert [c.tokens for [c] in draw(server, "a", "b")] == [3, 3]
     assert caplog.text.count("estimates") == 1
+    for count in (-5, 10**30, True):
+        server.reply = lambda body, count=count: choices("é" * 5, tokens=count)
+        assert [c.tokens for [c] in draw(server, "a")] == [3]
 
 
 CUT = (200, {"Content-Length": "500"}, dump(choices("half"))[:40])
@@ -287,12 +290,13 @@ CUT = (200, {"Content-Length": "500"}, dump(choices("half"))[:40])
         (200, {}, dump(choices("gone", finish="abort"))),
         (200, {}, dump({"choices": [{"message": {"content": [1]}}]})),
         (200, {"Content-Encoding": "gzip"}, b"no gzip"),
+        (200, {}, b"[" * 100_000),
         CUT,
         None,
     ],
     ids=[
         *("500", "503", "429", "html", "no-choice", "number", "error", "abort", "parts"),
-        *("gzip", "cut", "hang-up"),
+        *("gzip", "deep", "cut", "hang-up"),
     ],
 )
 def test_a_passing_failure_is_tried_again(server: Server, failure: Any) -> None:
@@ -323,6 +327,24 @@ def test_a_refusal_is_final_and_the_key_is_never_said(server: Server, status: in
     assert len(server.bodies) <= 8  # the others are not asked
     keyed = "(key: OPENAI_API_KEY was sent)" in str(caught.value)
     assert keyed == (status in (401, 403))
+
+
+def test_an_address_that_moved_ends_it_with_where_to(server: Server) -> None:
+    there = f"https://user:secret@elsewhere/v1?key={KEY}"
+    server.reply = lambda body: (308, {"Location": there}, b"")
+    with openai(model="m", url=server.url, concurrency=1) as engine:
+        draws = [Draw(user("x"), seed) for seed in range(2)]
+        with pytest.raises(
+            ProviderError, match=r"308: it is at https://\*\*\*@elsewhere/v1\S+ now"
+        ):
+            list(engine.stream(draws, Sampling()))
+    assert len(server.bodies) == 1
+
+
+def test_no_proxy_leads_to_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert draw(server, listed=True) == [["hi 0"]]
 
 
 def test_retry_after_is_waited_for(server: Server) -> None:
@@ -430,6 +452,8 @@ def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPa
         ({"url": ""}, "no address; give --engine-arg url=... or OPENAI_BASE_URL"),
         ({"url": "localhost:8000"}, "url = 'localhost:8000' is no address; write http"),
         ({"url": "http://me:pass@h/v1?a=b"}, r"url = 'http://\*\*\*@h/v1\?a=b' is no address"),
+        ({"url": "http://h:99999/v1"}, "url = 'http://h:99999/v1' is no address"),
+        ({"url": "http://[::1/v1"}, "is no address; write http"),
         ({"concurrency": 0}, "concurrency = 0 must be more than 0"),
         ({"timeout": float("nan")}, "timeout = nan must be more than 0"),
         ({"tries": 0}, "tries = 0 must be more than 0"),

@@ -89,22 +89,27 @@ def test_draws_are_taken_a_window_at_a_time_and_handed_out_by_batches(model):
         assert next(taken) == 2 * WINDOW
 
 
-@pytest.fixture(scope="module")
-def with_table(model, tmp_path_factory):
-    """A model with a table of 32 positions, none beyond."""
+@pytest.fixture(scope="module", params=["positions", "masks"])
+def with_table(model, tmp_path_factory, request):
+    """A model with a table of 32 positions, or of as many masks, and none beyond."""
     import shutil
 
     import torch
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPTNeoConfig
 
-    folder = tmp_path_factory.mktemp("gpt2")
+    folder = tmp_path_factory.mktemp(request.param)
     shutil.copytree(model, folder, dirs_exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(model)
     torch.manual_seed(0)
     ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
-    sizes = {"n_positions": 32, "n_embd": 16, "n_layer": 1, "n_head": 2}
-    config = GPT2Config(vocab_size=len(tokenizer), **sizes, **ends)
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    if request.param == "positions":
+        sizes = {"n_positions": 32, "n_embd": 16, "n_layer": 1, "n_head": 2}
+        config = GPT2Config(vocab_size=len(tokenizer), **sizes, **ends)
+    else:
+        sizes = {"max_position_embeddings": 32, "hidden_size": 16, "num_layers": 1, "num_heads": 2}
+        kinds = {"attention_types": [[["global"], 1]]}
+        config = GPTNeoConfig(vocab_size=len(tokenizer), **sizes, **kinds, **ends)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     return str(folder)
 
 
@@ -185,6 +190,20 @@ def test_a_model_that_is_nowhere_is_an_error():
 def test_a_batch_of_nothing_is_an_error():
     with pytest.raises(UsageError, match="batch_size 0 is not 1 or more"):
         transformers(model="m", batch_size=0)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "nowhere"])
+def test_a_device_that_is_not_there_is_an_error(model, device):
+    with pytest.raises(UsageError, match=f"cannot be put on device '{device}'"):
+        transformers(model=model, device=device).__enter__()
+
+
+def test_a_prompt_of_no_token_is_an_error(model):
+    with (
+        transformers(model=model) as engine,
+        pytest.raises(UsageError, match="makes no token of the prompt ''; is it empty"),
+    ):
+        engine.generate(["1+1", ""], Sampling())
 
 
 def test_the_chat_template_is_told_what_was_given(model):

@@ -283,6 +283,21 @@ def test_a_node_that_dies_costs_nothing_and_nothing_is_there_twice(cluster, star
 
 
 @pytest.mark.slow
+def test_pass_rates_survive_a_node_that_dies(cluster, start, endpoint):
+    given = ("data", "pass-rate", "p.jsonl", "--reward", "accuracy", "--out")
+    assert through(start("local", *given, "local.jsonl"))[0] == 0
+    endpoint.asked.clear()
+    endpoint.seconds = 2.0
+    process = start("ray", *given, "ray.jsonl", "--launch", "shards=2")
+    wait(lambda: working(0, 1))
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    code, _, said = through(process)
+    assert code == 0 and said.count("; it is started again") == 1
+    assert set(stored().values()) == {1} and len(stored()) == 240
+    assert Path("ray.jsonl").read_bytes() == Path("local.jsonl").read_bytes()
+
+
+@pytest.mark.slow
 def test_interrupted_it_ends_its_shards_and_goes_on_from_there(start, endpoint):
     given = ("generate", "--data", "p.jsonl", "--out", "ray.jsonl", "--launch", "shards=2")
     endpoint.seconds = 2.0
@@ -404,10 +419,25 @@ def test_decontaminate_finds_what_it_finds_without_a_cluster(words, mode):
 
 
 @pytest.mark.slow
-def test_scores_are_those_without_a_cluster(cluster):
-    """With a reward that compares within a group, whose samples lie apart."""
+def test_a_node_that_dies_changes_nothing_of_what_is_found(words, tmp_path):
+    given = ("data", "decontaminate", "rows.jsonl", "--against-file", "bench.jsonl", "--dedup")
+    given += ("--normalise", "robust", "--mode", "flag")
+    for where in ("local", "ray"):
+        process = r1_process(words, where, *given, "--out", f"{where}.jsonl", "--report", where)
+        if where == "ray":
+            wait(lambda: any(tmp_path.glob(".ray.jsonl.*")))
+            wait(lambda: sum(p.stat().st_size for p in tmp_path.rglob(".ray.jsonl.*")) > 0)
+            words.remove_node(words.second, allow_graceful=False)
+            assert process.poll() is None, "it was through before the node died"
+        assert through(process)[0] == 0
+    assert Path("local.jsonl").read_bytes() == Path("ray.jsonl").read_bytes()
+    assert Path("local/hits.jsonl").read_bytes() == Path("ray/hits.jsonl").read_bytes()
+
+
+def completions(count: int) -> None:
+    """Samples of 500 prompts; those of one lie apart."""
     with Path("c.jsonl").open("w") as file:
-        for number in range(3000):
+        for number in range(count):
             row = {
                 "prompt": f"What is {number % 500}?",
                 "solution": str(number % 500),
@@ -415,12 +445,31 @@ def test_scores_are_those_without_a_cluster(cluster):
                 "tokens": number % 37,
             }
             file.write(json.dumps(row) + "\n")
+
+
+@pytest.mark.slow
+def test_scores_are_those_without_a_cluster(cluster):
+    """With a reward that compares within a group, whose samples lie apart."""
+    completions(3000)
     for where in ("local", "ray"):
         rewards = ("--reward", "accuracy", "--reward", "length", "--out", f"{where}.jsonl")
         assert through(r1_process(cluster, where, "reward", "score", "c.jsonl", *rewards))[0] == 0
     assert Path("local.jsonl").read_bytes() == Path("ray.jsonl").read_bytes()
     rows = [json.loads(line) for line in Path("ray.jsonl").read_text().splitlines()]
     assert len({row["reward/length"] for row in rows}) > 10
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_changes_no_score(cluster):
+    completions(12_000)
+    given = ("reward", "score", "c.jsonl", "--reward", "accuracy", "--reward", "length", "--out")
+    assert through(r1_process(cluster, "local", *given, "local.jsonl"))[0] == 0
+    process = r1_process(cluster, "ray", *given, "ray.jsonl")
+    assert next(line for line in process.stderr if line.startswith("score: "))
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    assert process.poll() is None, "it was through before the node died"
+    assert through(process)[0] == 0
+    assert Path("local.jsonl").read_bytes() == Path("ray.jsonl").read_bytes()
 
 
 @pytest.mark.slow

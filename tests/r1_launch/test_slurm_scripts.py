@@ -1,8 +1,10 @@
-"""The scripts of slurm/ by hand, on a real cluster, with a stand-in for `r1`."""
+"""The scripts of slurm/ by hand, on a real cluster, with a stand-in for `r1` or with itself."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,29 @@ def test_an_array_shares_the_work(slurm_env, sbatch, script, command):
     assert [log(str(i)) for i in range(4)] == [
         f"r1 {command} D --n 8 --shard {i}/4\n" for i in range(4)
     ]
+
+
+@pytest.mark.slow
+def test_pass_rates_of_an_array_are_those_of_one_process(slurm_env, sbatch, r1):
+    """The tiny model itself; all tasks begin the store at once."""
+    pytest.importorskip("torch")
+    from r1_tiny.model import r1_tiny_blank
+
+    assert r1("data", "make", "chain_sums", "--size", 6, "--out", "rows.jsonl").exit_code == 0
+    given = ["rows.jsonl", "--model", str(r1_tiny_blank()), "--reward", "accuracy", "--n", "2"]
+    given += ["--max-tokens", "4", "--min", "0", "--json"]
+    files = ["--out", "kept.jsonl", "--rates", "rates.jsonl"]
+    real = f'#!/bin/sh\nexec {sys.executable} -m r1cli "$@"\n'
+    job = sbatch(real, "pass-rate.slurm", "--sbatch--array=0-2", *given, *files)
+    slurm_env.wait(lambda: not slurm_env.run("squeue", "-h", "-j", job).strip(), "goes on", 300)
+    for task in "012":
+        assert "sampled into runs/records; without --shard the files are written" in log(task)
+    written = []
+    for store, sampled in (("runs/records", 0), ("apart", 12)):
+        done = r1("data", "pass-rate", *given, *files, "--records", store)
+        assert json.loads(done.stdout)["sampled"] == sampled, done.stderr
+        written.append([Path(name).read_bytes() for name in ("kept.jsonl", "rates.jsonl")])
+    assert written[0] == written[1]
 
 
 SERVER = "mkdir -p www; touch www/health; exec python3 -m http.server $R1_SERVE_PORT -d www"

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from r1_trl import resume
+from r1_trl import checkpoint_ranks, resume
 from r1cli import UsageError
 from r1cli import recipe_file as recipes
 from r1cli.pipeline import train
@@ -112,13 +112,13 @@ OF_TWO = {"accelerator": "ddp", "processes": 2}
 
 @pytest.fixture
 def check(tmp_path):
-    """What `resume.check` makes of a checkpoint by `about` for a recipe with `sets`."""
+    """What `checkpoint_ranks.check` makes of a checkpoint by `about` for a recipe with `sets`."""
 
     def check(about, *sets):
         recipe = recipes.load("tiny/grpo", sets)
         if about:
-            (tmp_path / resume.ABOUT).write_text(json.dumps(about))
-        resume.check(tmp_path, Run(tmp_path, recipe))
+            (tmp_path / checkpoint_ranks.ABOUT).write_text(json.dumps(about))
+        checkpoint_ranks.check(tmp_path, Run(tmp_path, recipe))
 
     return check
 

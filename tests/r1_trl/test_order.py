@@ -90,7 +90,7 @@ def test_arguments_that_break_the_order_are_refused(sets, trainer, name, change,
 
 
 def test_without_an_order_trl_shuffles_as_ever(sets, tmp_path):
-    sets.append("dataset.curriculum={min: 0.1}")
+    sets.append("dataset.curriculum={min: 0.1, reward: accuracy}")
     assert grpo._config(recipes.load("tiny/grpo", sets), tmp_path).shuffle_dataset is True
     config = sft._config(recipes.load("tiny/sft", sets), tmp_path)
     assert config.train_sampling_strategy == "random"

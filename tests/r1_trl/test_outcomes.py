@@ -16,7 +16,7 @@ from datasets import Dataset  # noqa: E402
 
 from r1_tiny.model import tiny_config  # noqa: E402
 from r1_tiny.tokenizer import build_tokenizer  # noqa: E402
-from r1_trl.grpo import _trainer_class  # noqa: E402
+from r1_trl.grpo_trainer import grpo_trainer  # noqa: E402
 from r1_trl.rewards import Reader, RewardName  # noqa: E402
 from r1cli import BoundReward, PluginError, ProviderError, Scorer, UsageError  # noqa: E402
 from r1cli import recipe_file as recipes  # noqa: E402
@@ -61,7 +61,7 @@ def trainer(tmp_path):
         with torch.no_grad():  # an end of turn after a few tokens, and a policy that is not flat
             model.model.embed_tokens.weight.mul_(4)
         rewards = [down_for(every), HALF]
-        trainer = _trainer_class()(
+        trainer = grpo_trainer()(
             model=model,
             reward_funcs=[RewardName(reward) for reward in rewards],
             args=trl.GRPOConfig(

@@ -3,8 +3,8 @@ import pytest
 pytest.importorskip("pyarrow", reason="rollouts are Parquet")
 
 from r1_trl.rollouts import write
-from r1cli.dataset import problem_hash
 from r1cli.errors import UsageError
+from r1cli.problem import problem_hash
 from r1cli.records import rollouts
 from r1cli.types import Outcome
 

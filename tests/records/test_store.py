@@ -1,3 +1,4 @@
+import fcntl
 import json
 import multiprocessing
 import os
@@ -175,6 +176,57 @@ def test_a_full_disk_ends_in_a_line_and_keeps_what_was_there(folder, monkeypatch
         assert [a.index for a in store.find(KEY)] == [0, 2]
 
 
+def _begin(folder: Path, number: int, together) -> None:
+    together.wait()
+    with Store(folder) as store:
+        store.append([attempt(index=number)])
+
+
+def test_many_may_begin_a_store_at_a_time(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for turn in range(5):
+        folder, together = tmp_path / str(turn), context.Barrier(8)
+        begun = [context.Process(target=_begin, args=(folder, n, together)) for n in range(8)]
+        for one in begun:
+            one.start()
+        for one in begun:
+            one.join()
+        with Store(folder) as store:
+            assert store.indices(KEY) == list(range(8))
+        assert {path.name for path in folder.iterdir()} == {"store.json", "attempts"}
+
+
+def test_a_mark_that_a_killed_process_began_is_no_strange_file(folder):
+    (folder / ".store.json.1-ab.partial").mkdir(parents=True)
+    with Store(folder) as store:
+        store.append([attempt()])
+
+
+def test_an_index_that_does_not_fit_its_shard_is_made_up_for(folder):
+    with Store(folder) as store:
+        store.append([attempt(index=index, text="x" * index) for index in range(4)])
+    [path] = shards(folder)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:1] + lines[2:]))  # somebody took one out
+    with Store(folder) as store:
+        assert [(a.index, a.text) for a in store.find(KEY)] == [(0, ""), (2, "xx"), (3, "xxx")]
+        assert store.missing(KEY, range(4)) == [1]
+
+
+def test_a_judgement_goes_with_the_text_that_was_judged(folder):
+    """Two processes drew one index at a time: which text counts is for the files to say."""
+    drawn = [attempt(text=text) for text in ("right", "wrong")]
+    for one, value in zip(drawn, (1.0, 0.0), strict=True):
+        with Store(folder) as store:
+            store.append(
+                [replace(one, rewards=(Judgement.of(one, "r", "s", Outcome("score", value)),))]
+            )
+    with Store(folder) as store:
+        [found] = store.find(KEY)
+        assert (found.text, found.outcome("r", "s")) == ("right", Outcome("score", 1.0))
+        assert [a.outcome("r") for a in store.scan()] == [Outcome("score", 1.0)]
+
+
 def test_a_newer_store_is_refused(folder):
     with Store(folder) as store:
         store.append([attempt()])
@@ -218,6 +270,79 @@ def test_a_sweep_merges_drops_and_leaves_live_shards_alone(folder):
         assert all(not a.rewards for a in store.scan())
 
 
+def test_a_writer_that_begins_while_a_sweep_runs_loses_nothing(folder, monkeypatch):
+    real, swept = fcntl.flock, []
+
+    def flock(handle: int, how: int) -> None:
+        if how == fcntl.LOCK_EX and not swept:  # the new shard is there and not held yet
+            swept.append(None)
+            swept[0] = sweep(folder)
+        real(handle, how)
+
+    with Store(folder) as store:
+        store.append([attempt(index=0)])
+    with Store(folder) as store:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        store.append([attempt(index=1)])
+        monkeypatch.undo()
+    assert swept[0].files_before == 2
+    with Store(folder) as store:
+        assert store.indices(KEY) == [0, 1]
+
+
+def test_a_reader_finds_what_was_merged_away_under_it(folder):
+    for index in range(2):
+        with Store(folder) as store:
+            store.append([attempt(index=index)])
+    with Store(folder) as reader:
+        scan = reader.scan()
+        next(scan)
+        sweep(folder)
+        assert [a.index for a in reader.find(KEY)] == [0, 1]
+        with pytest.raises(UsageError, match="was merged away by r1 records gc meanwhile"):
+            list(scan)
+
+
+def _work(folder: Path, number: int) -> None:
+    for index in range(20):
+        with Store(folder) as store:
+            store.append([attempt(str(number), index)])
+
+
+def _sweep_on(folder: Path) -> None:
+    while True:
+        sweep(folder)
+
+
+def test_sweeps_and_writers_do_not_disturb_each_other(folder):
+    with Store(folder) as store:
+        store.append([attempt()])
+    context = multiprocessing.get_context("fork")
+    sweeps = [context.Process(target=_sweep_on, args=(folder,), daemon=True) for _ in range(2)]
+    writers = [context.Process(target=_work, args=(folder, n)) for n in range(2)]
+    for process in (*sweeps, *writers):
+        process.start()
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert all(process.is_alive() for process in sweeps)
+    for process in sweeps:
+        process.kill()
+        process.join()
+    with Store(folder) as store:
+        for number in range(2):
+            assert store.indices(attempt(str(number)).key) == list(range(20))
+    sweep(folder)  # clears what the killed ones left
+    assert {path.suffix for path in (folder / "attempts").iterdir()} == {".jsonl", ".index"}
+
+
+def test_a_sweep_counts_as_dropped_what_went(folder):
+    with Store(folder) as live:
+        live.append([attempt()])
+        assert sweep(folder, matching(problem="problem-p")).dropped == 0
+    assert sweep(folder, matching(problem="problem-p")).dropped == 1
+
+
 def test_a_sweep_leaves_out_what_a_disk_has_spoilt(folder):
     with Store(folder) as store:
         store.append([attempt(index=index) for index in range(3)])
@@ -228,6 +353,17 @@ def test_a_sweep_leaves_out_what_a_disk_has_spoilt(folder):
     sweep(folder)
     with Store(folder) as store:
         assert store.indices(KEY) == [0, 2]
+
+
+def test_texts_and_conversations_are_exported_as_one_column(folder, r1, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    talk = [{"role": "user", "content": "p"}]
+    with Store(folder) as store:
+        store.append([attempt("p", messages="plain"), attempt("q", messages=talk)])
+    answer = r1("records", "export", "--records", folder, "--out", tmp_path / "a.parquet")
+    assert answer.exit_code == 0, answer.stderr
+    found = parquet.read_table(tmp_path / "a.parquet")["messages"].to_pylist()
+    assert found == [[{"role": "text", "content": "plain"}], talk]
 
 
 def test_the_files_are_plain_json_lines_for_pandas_arrow_and_datasets(folder, tmp_path):

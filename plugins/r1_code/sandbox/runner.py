@@ -10,25 +10,23 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import select
 import signal
-import stat
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from . import warm_python
 from .cgroup import Cgroup
+from .fetching import fetched, look
 from .level import Level, has_files
 from .limits import limits_of
 from .syscalls import clone
+from .watching import watch
 from .wire import BROKEN, DONE, FILE, GO_ON, Request, ending_frame, frame, write_all
 
-_TICK_SECONDS = 0.02
-_GRACE_SECONDS = 0.5  # of CPU, between SIGXCPU, which can be handled, and SIGKILL
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _STARTED, _COMPILED = b"", b"\0"
-_MAX_FETCHED = 1024
 
 
 def environment_in(home: str) -> dict[str, str]:
@@ -65,7 +63,7 @@ class Runner:
         except Exception as error:
             return self._say(frame(BROKEN, {"why": f"sandbox cannot be entered: {error}"}))
         writable, count = level.writable(request), len(request.inputs)
-        before = _look(".") if writable and (request.fetch or count - index > 1) else {}
+        before = look(".") if writable and (request.fetch or count - index > 1) else {}
         said = b""  # what is not yet told: the last of it goes with the end, in one piece
         while index < count:
             self._say(said)
@@ -79,9 +77,11 @@ class Runner:
             if index == count or (request.stop_at_failure and (failed or slow)):
                 break
             own_files = request.inputs[index - 1][1] or request.inputs[index][1]
-            if own_files or (writable and _look(".") != before):
+            if own_files or (writable and look(".") != before):
                 return self._say(said + frame(GO_ON, {"index": index}))
-        return self._say(b"".join((said, *self._fetched(before), frame(DONE, {}))))
+        files = fetched(request.fetch, before, request.disk_mb << 20)
+        frames = [frame(FILE, {"name": name}, data) for name, data in files]
+        return self._say(b"".join((said, *frames, frame(DONE, {}))))
 
     def _say(self, frames: bytes) -> None:
         write_all(self.results, frames)
@@ -141,33 +141,10 @@ class Runner:
 
     def _watched(self, pid: int, written: list[int], started: float) -> dict[str, Any]:
         """Until the process has ended and all that it started is gone."""
-        request, stopped, warned = self.request, "", False
         killed_before = self.cgroup.kills() if self.cgroup else 0
-        # The process's CPU clock, the one of the three that agrees with its rusage in the end
-        # (posix-cpu-timers.c).
-        clock = (~pid << 3) | 2
-        end = os.pidfd_open(pid)
-        poll = select.poll()
-        poll.register(end, select.POLLIN)
-        while not poll.poll(_TICK_SECONDS * 1000):
-            if time.monotonic() - started > request.wall_seconds:
-                stopped = "wall"
-            elif any(os.fstat(fd).st_size > request.output_bytes for fd in written):
-                stopped = "output"
-            else:
-                # RLIMIT_CPU knows whole seconds only, and counts too many (limits.py).
-                over = time.clock_gettime(clock) - request.cpu_seconds
-                if over > 0 and not warned:
-                    os.kill(pid, signal.SIGXCPU)
-                    warned = True
-                elif over > _GRACE_SECONDS:
-                    os.kill(pid, signal.SIGKILL)
-            if stopped:
-                self.level.kill(pid)
-                break
-        poll.poll()
-        wall = time.monotonic() - started
-        os.close(end)
+        stopped, wall = watch(
+            pid, written, started, self.request, kill=partial(self.level.kill, pid)
+        )
         if not self._alone:
             self.level.kill(pid)
         _, status, used = os.wait4(pid, 0)
@@ -236,50 +213,3 @@ class Runner:
             os.write(tell, str(error).encode() or b"unknown")
         finally:
             os._exit(125)
-
-    # -- files -------------------------------------------------------------------------------------
-
-    def _fetched(self, before: dict[str, tuple[int, ...]]) -> Iterator[bytes]:
-        request = self.request
-        if not request.fetch:
-            return
-        everything = "*" in request.fetch
-        room = request.disk_mb << 20
-        after = _look(".", max_entries=_MAX_FETCHED)
-        for path, about in after.items():
-            name = path.removeprefix("./")
-            wanted = name in request.fetch or (everything and before.get(path) != about)
-            if not (wanted and about and stat.S_ISREG(about[0]) and about[1] <= room):
-                continue
-            try:
-                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:
-                continue  # a file that may not be read is none of its results
-            with open(fd, "rb") as file:
-                data = file.read()
-            room -= len(data)
-            yield frame(FILE, {"name": name}, data)
-
-
-def _look(folder: str, depth: int = 8, max_entries: int = 4096) -> dict[str, tuple[int, ...]]:
-    """Every path below a folder, and what changes when anything changes it: mode, size, times.
-
-    Nothing of the latter for a folder that may not be read.
-    """
-    seen: dict[str, tuple[int, ...]] = {}
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return {folder: ()}
-    for entry in entries[:max_entries]:
-        about = entry.stat(follow_symlinks=False)
-        seen[entry.path] = (
-            about.st_mode,
-            about.st_size,
-            about.st_ino,
-            about.st_mtime_ns,
-            about.st_ctime_ns,
-        )
-        if entry.is_dir(follow_symlinks=False) and depth:
-            seen.update(_look(entry.path, depth - 1, max_entries))
-    return seen
