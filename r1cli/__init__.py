@@ -22,6 +22,7 @@ from r1cli.errors import (
     ProviderError,
     R1Error,
     UsageError,
+    one_line,
     suggest,
 )
 from r1cli.extras import require
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from r1cli.chat import prefill, render
     from r1cli.code.service import CodeService
     from r1cli.data.row_file import RowFile
-    from r1cli.endpoint import DIRECT, Endpoint, Gone, Refused, http_address
+    from r1cli.endpoint import Endpoint, Gone, Refused, direct, http_address
     from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
     from r1cli.hub import ensure_reachable
@@ -68,7 +69,6 @@ __version__ = "0.1.0"
 _LAZY = {
     "BoundReward": "r1cli.scoring",
     "CodeService": "r1cli.code.service",
-    "DIRECT": "r1cli.endpoint",
     "Endpoint": "r1cli.endpoint",
     "Gone": "r1cli.endpoint",
     "Recipe": "r1cli.recipe",
@@ -79,6 +79,7 @@ _LAZY = {
     "StoredAdapter": "r1cli.adapters",
     "build_policy": "r1cli.pipeline",
     "cache_folder": "r1cli.home",
+    "direct": "r1cli.endpoint",
     "disk_errors": "r1cli.files",
     "ensure_model": "r1cli.models",
     "ensure_reachable": "r1cli.hub",
@@ -100,7 +101,6 @@ _LAZY = {
 }
 
 __all__ = [
-    "DIRECT",
     "BatchPlan",
     "Benchmark",
     "BoundReward",
@@ -143,6 +143,7 @@ __all__ = [
     "UsageError",
     "build_policy",
     "cache_folder",
+    "direct",
     "disk_errors",
     "ensure_model",
     "ensure_reachable",
@@ -153,6 +154,7 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "model_card",
+    "one_line",
     "prefill",
     "problem_hash",
     "read_rows",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from r1cli.errors import UsageError
+from r1cli.errors import UsageError, one_line
 from r1cli.types import Message, Prompt
 
 TAG = "<think>"
@@ -65,8 +65,7 @@ def _written(
                 f"{name} has no chat template, which messages need: "
                 "put a chat_template.jinja beside its weights"
             ) from error
-        said = " ".join(str(error).split())[:300]
-        raise UsageError(f"the chat template of {name} fails: {said}") from error
+        raise UsageError(f"the chat template of {name} fails: {one_line(error)}") from error
     return text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from r1cli.data import curriculum
 from r1cli.data.mixture import apportioned, counts, take
 from r1cli.data.rows import load_rows, rename
-from r1cli.errors import UsageError
+from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
 from r1cli.plugins import Plugins
 from r1cli.recipe import Recipe
@@ -154,5 +154,5 @@ def _concatenated(parts: list[Dataset], where: str, *, alike: bool = True) -> Da
         return concatenate_datasets(parts)
     except ValueError as error:  # the same name for text here and a number there
         raise UsageError(
-            f"the parts of {where} have columns of different types: {' '.join(str(error).split())}"
+            f"the parts of {where} have columns of different types: {one_line(error)}"
         ) from error

@@ -35,9 +35,6 @@ START_SECONDS, START_TRIES = 8.0, 3  # for whether anyone is there at all
 SHOWN = 400  # characters of a server's answer
 SAID_EVERY = 10.0  # seconds between lines about waiting
 
-DIRECT = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-"""`mounts` of an httpx client: no proxy leads to this machine, whatever is so for others."""
-
 
 class Refused(ProviderError):
     """The endpoint answered with an error that asking again would not change."""
@@ -191,6 +188,11 @@ class Endpoint:
         if time.monotonic() - self.told > SAID_EVERY:
             self.told = time.monotonic()
             log.warning(self._failed(said))
+
+
+def direct() -> dict[str, None]:
+    """`mounts` of an httpx client: no proxy leads to this machine, whatever is so for others."""
+    return {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 
 
 def http_address(url: str, what: str) -> str:

@@ -43,6 +43,12 @@ class Interrupted(R1Error):
     exit_code = 130
 
 
+def one_line(said: object, most: int = 300) -> str:
+    """A text, or what an error says, as a message can hold it: one line of `most` characters."""
+    line = " ".join(str(said).split())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: the nearest known one, else all of them."""
     names = sorted(set(known))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli.adapters import ADAPTER_CONFIG, StoredAdapter, model_file, stored_adapter
-from r1cli.errors import UsageError
+from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
 from r1cli.hub import ensure_reachable
 
@@ -163,5 +163,4 @@ def find_adapter(name: str, revision: str | None, where: str) -> StoredAdapter |
 
 
 def _unloadable(name: str, where: str, error: Exception) -> UsageError:
-    line = " ".join(str(error).split())[:300]
-    return UsageError(f"model {name!r} at {where} could not be loaded: {line}")
+    return UsageError(f"model {name!r} at {where} could not be loaded: {one_line(error)}")

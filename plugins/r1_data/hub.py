@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1cli import ProviderError, R1Error, UsageError, ensure_reachable
+from r1cli import ProviderError, R1Error, UsageError, ensure_reachable, one_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -137,5 +137,4 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _line(error: BaseException) -> str:
     """The message in one line, without a token that a client may have put into it."""
-    line = TOKEN.sub("hf_***", " ".join(str(error).split()))
-    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
+    return one_line(TOKEN.sub("hf_***", str(error)), SHOWN)

@@ -11,7 +11,6 @@ from r1_engines.background import Background
 from r1_engines.drawing import Drawing
 from r1_engines.request import Wording, seed_of
 from r1cli import (
-    DIRECT,
     Completion,
     Draw,
     Drawn,
@@ -19,6 +18,7 @@ from r1cli import (
     Prompt,
     Sampling,
     UsageError,
+    direct,
     http_address,
     require,
     suggest,
@@ -165,7 +165,7 @@ class OpenAI:
             max_connections=self.concurrency, max_keepalive_connections=self.concurrency
         )
         waits = httpx.Timeout(None, connect=10.0)  # the endpoint limits the whole of a request
-        self.client = httpx.AsyncClient(limits=limits, timeout=waits, mounts=DIRECT)
+        self.client = httpx.AsyncClient(limits=limits, timeout=waits, mounts=direct())
         endpoint, model = self.endpoint(self.client), self.wording.model
         try:
             models = await endpoint.models() if self.listed else []

@@ -20,6 +20,7 @@ from r1cli import (
     UsageError,
     load_model,
     load_tokenizer,
+    one_line,
     prefill,
     render,
     require,
@@ -113,7 +114,7 @@ class Transformers:
         try:
             self.model.to(device).eval()
         except (AssertionError, RuntimeError) as error:  # no such device, or no room on it
-            said = " ".join(str(error).split())[:200]
+            said = one_line(error)
             raise UsageError(f"{self.name} cannot be put on device {device!r}: {said}") from error
         if self.context:
             self.widest = self.context if _has_masks(self.model, self.context) else math.inf

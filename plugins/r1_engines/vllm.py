@@ -21,6 +21,7 @@ from r1cli import (
     Sampling,
     UsageError,
     ensure_model,
+    one_line,
     prefill,
     render,
     require,
@@ -113,7 +114,7 @@ class Vllm:
             with interruptible():
                 self.llm = LLM(self.name, **{"use_tqdm_on_load": False, **self.options})
         except (OSError, TypeError, ValueError, RuntimeError) as error:
-            line = " ".join(str(error).split())[:300]
+            line = one_line(error)
             if "root cause" in line:  # of a process of its own
                 line = "its own words above say why"
             raise UsageError(f"vLLM cannot load {self.name!r}: {line}") from error

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from r1cli import UsageError, suggest
+from r1cli import UsageError, one_line, suggest
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ def load_site() -> Site:
         # BaseLoader: everything is text. To YAML 1.1 the time 24:00:00 is the number 86400.
         data = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"the site file {path} cannot be read: {problem}") from error
+        raise UsageError(f"the site file {path} cannot be read: {one_line(error)}") from error
     if not isinstance(data or {}, dict):
         raise UsageError(f"the site file {path} is no list of keys and values")
     return Site(**{key: _value(key, value, path) for key, value in (data or {}).items()})

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from r1cli import (
-    DIRECT,
     Completion,
     Endpoint,
     Message,
     Prompt,
     ProviderError,
     UsageError,
+    direct,
     http_address,
     require,
     suggest,
@@ -107,7 +107,7 @@ async def judge(
     limits = httpx.Limits(max_connections=concurrency)
     turn = _turns(url, concurrency)
     async with httpx.AsyncClient(
-        limits=limits, timeout=timeout, verify=certificates(), mounts=DIRECT
+        limits=limits, timeout=timeout, verify=certificates(), mounts=direct()
     ) as client:
         key = os.environ.get(api_key_env, "")
         endpoint = Endpoint(client, url, key, api_key_env, timeout, TRIES)

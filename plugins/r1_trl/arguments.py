@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from r1_trl import sharding
-from r1cli import BatchPlan, Recipe, UsageError, require, solve, suggest
+from r1cli import BatchPlan, Recipe, UsageError, one_line, require, solve, suggest
 
 OWNED = {
     "output_dir": "it is the run directory",
@@ -94,7 +94,7 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         built = config(output_dir=str(output), seed=recipe.seed, **merged)
     except (TypeError, ValueError) as error:
         where = recipe.where("trainer", "args")
-        raise UsageError(f"{config.__name__} refuses {where}: {_line(error)}") from error
+        raise UsageError(f"{config.__name__} refuses {where}: {one_line(error)}") from error
     if "R1_LAUNCHED" in os.environ and built.world_size != recipe.launch.processes:
         raise UsageError(
             f"{recipe.where('launch', 'processes')} = {recipe.launch.processes}, but "
@@ -152,10 +152,6 @@ def _check_type(name: str, value: Any, hint: Any, where: str) -> None:
     except ValidationError as error:
         wanted = " or ".join(sorted({p["msg"].lower() for p in error.errors()}))
         raise UsageError(f"{where} = {value!r}: {wanted}") from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def require_trl() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from r1cli import ProviderError
+from r1cli import ProviderError, one_line
 
 MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED", re.I)
 SILENCE = re.compile(r"Timed out waiting|collective operation timeout|Timeout after waiting", re.I)
@@ -25,13 +25,13 @@ def hardware_errors(trainer: Any) -> Iterator[None]:
         if isinstance(error, MemoryError) or MEMORY.search(text):
             knobs = "; ".join(_knobs(trainer.args))
             raise ProviderError(
-                f"out of memory after step {step} ({_line(text)}); {knobs}; r1 plan says what each "
-                f"saves, and {kept}"
+                f"out of memory after step {step} ({one_line(text)}); {knobs}; "
+                f"r1 plan says what each saves, and {kept}"
             ) from error
         if SILENCE.search(text):
             raise ProviderError(
                 f"a rank waited {trainer.args.ddp_timeout} s for another after step {step} "
-                f"({_line(text)}); if it was only slow, raise trainer.args.ddp_timeout; {kept}"
+                f"({one_line(text)}); if it was only slow, raise trainer.args.ddp_timeout; {kept}"
             ) from error
         raise
 
@@ -47,8 +47,3 @@ def _knobs(args: Any) -> Iterator[str]:
         share = args.vllm_gpu_memory_utilization
         yield f"lower trainer.args.vllm_gpu_memory_utilization, which is {share:g}"
     yield "share the model out with launch.accelerator zero2, zero3 or fsdp"
-
-
-def _line(text: str) -> str:
-    said = " ".join(text.split())
-    return said if len(said) <= 200 else said[:200] + "..."

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from r1_trl.vllm_client import ServerLost, client_class
-from r1cli import UsageError
+from r1cli import UsageError, one_line
 
 log = logging.getLogger("r1cli.vllm")
 
@@ -55,8 +55,7 @@ def generation_class() -> type:
             try:
                 return LLM(**given | {"use_tqdm_on_load": False} | self.options)
             except (TypeError, ValueError) as error:  # pydantic's errors are ValueErrors
-                line = " ".join(str(error).split())[:300]
-                raise UsageError(f"vLLM cannot start: {line}") from error
+                raise UsageError(f"vLLM cannot start: {one_line(error)}") from error
 
         def sync_weights(self) -> None:
             if self.mode == "server":

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
-from r1cli.errors import UsageError
+from r1cli.data.csv_table import SHOWN, csv_table
+from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".csv": "csv",
 }
-SHOWN = 80  # characters of a bad row in a message
 BATCH = 1024  # rows of a Parquet file that are decoded together
 BYTES = 2**16  # of JSON lines, likewise
 
@@ -96,6 +96,11 @@ class RowFile:
                 self.total = opened.metadata.num_rows
                 yield from self._counted(opened.iter_batches(BATCH))
 
+    def _csv(self) -> Any:
+        table = csv_table(self.path, self.on_error, self.skipped)
+        self.total = table.num_rows
+        return table
+
     def _counted(self, batches: Any) -> Iterator[list[Row]]:
         for batch in batches:
             self.done += batch.num_rows
@@ -127,7 +132,7 @@ class RowFile:
         try:
             items = json.loads(gzip.decompress(text) if self.path.suffix == ".gz" else text)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{self.path} is not JSON: {_line(error)}; {lines}") from error
+            raise UsageError(f"{self.path} is not JSON: {one_line(error)}; {lines}") from error
         if not isinstance(items, list):
             kind = type(items).__name__
             raise UsageError(f"{self.path} is a JSON {kind}, not a list of objects; {lines}")
@@ -139,69 +144,13 @@ class RowFile:
 
     def _bad(self, place: str, text: object, row: object) -> None:
         """Note a row that is none, or raise; `row` is what it is instead, or the error."""
-        why = _line(row) if isinstance(row, Exception) else "it is no JSON object"
+        why = one_line(row) if isinstance(row, Exception) else "it is no JSON object"
         if self.on_error == "stop":
             raise UsageError(
-                f"{self.path} {place} ({_line(text)}) is no row: {why}; "
+                f"{self.path} {place} ({one_line(text, SHOWN)}) is no row: {why}; "
                 "fix it, or give on_error: skip"
             )
-        self.skipped.append(f"{place} ({_line(text)}): {why}")
-
-    def _csv(self) -> Any:
-        require("train", "pyarrow")
-        from pyarrow import ArrowInvalid, csv, string
-
-        def skip(row: Any) -> str:
-            self.skipped.append(
-                f"row {row.number} ({_line(row.text)}): {row.actual_columns} columns "
-                f"instead of {row.expected_columns}"
-            )
-            return "skip" if self.on_error == "skip" else "error"
-
-        try:
-            table = csv.read_csv(
-                str(self.path),  # decompressed by suffix
-                # One thread: only then does pyarrow know the number of a bad row.
-                read_options=csv.ReadOptions(use_threads=False),
-                parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
-                convert_options=csv.ConvertOptions(default_column_type=string()),
-            )
-        except ArrowInvalid as error:
-            hint = "; fix it, or give on_error: skip" if self.skipped else ""
-            why = self.skipped[0] if self.skipped else _line(error)
-            raise UsageError(f"{self.path} is not well-formed CSV: {why}{hint}") from error
-        if doubled := sorted({n for n in table.column_names if table.column_names.count(n) > 1}):
-            raise UsageError(f"{self.path} has column {doubled[0]!r} twice in its first row")
-        self.total = table.num_rows
-        for place, name in enumerate(table.column_names):
-            table = table.set_column(place, name, _typed(table[name]))
-        return table
-
-
-def _typed(column: Any) -> Any:
-    """Text as numbers or truth values where all are written as these are: `7`, but not `007`.
-
-    An empty field is a missing number, and an empty text.
-    """
-    import pyarrow as pa
-    from pyarrow import compute
-
-    said = compute.if_else(compute.equal(column, ""), pa.scalar(None, pa.string()), column)
-    if said.null_count == len(said):
-        return pa.nulls(len(said))
-    for kind in (pa.int64(), pa.float64(), pa.bool_()):
-        try:
-            typed = said.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        if all(map(_is_written, typed.to_pylist(), said.to_pylist())):
-            return typed
-    return column
-
-
-def _is_written(value: object, text: str | None) -> bool:
-    """Whether the text says the value as Python or JSON write it: `1.0` or `1`, `True`, `true`."""
-    return text is None or text.lower().removesuffix(".0") == str(value).lower().removesuffix(".0")
+        self.skipped.append(f"{place} ({one_line(text, SHOWN)}): {why}")
 
 
 def _parsed(line: bytes) -> Any:
@@ -222,7 +171,7 @@ def _parquet(path: Path) -> Any:
     try:
         return parquet.ParquetFile(path)
     except ArrowInvalid as error:
-        raise UsageError(f"{path} is not a Parquet file: {_line(error)}") from error
+        raise UsageError(f"{path} is not a Parquet file: {one_line(error)}") from error
 
 
 def _format(path: Path) -> str:
@@ -251,12 +200,6 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UsageError(f"{path} is not a whole gzip file: {_line(error)}") from error
+        raise UsageError(f"{path} is not a whole gzip file: {one_line(error)}") from error
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or _line(error)}") from error
-
-
-def _line(text: object) -> str:
-    """The text in one short line."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
+        raise UsageError(f"cannot read {path}: {error.strerror or one_line(error)}") from error

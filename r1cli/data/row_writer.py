@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
-from r1cli.errors import UsageError
+from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
 from r1cli.files import disk_errors
 from r1cli.held_files import beside
@@ -144,7 +144,7 @@ class _Chunks:
 
 
 def _no_place(column: str, error: Exception) -> UsageError:
-    said = " ".join(str(error).split())
+    said = one_line(error)
     return UsageError(f"{column} mixes types, or has one that Parquet has not ({said}); use .jsonl")
 
 

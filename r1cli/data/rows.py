@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from r1cli import signature
-from r1cli.errors import PluginError, UsageError, suggest
+from r1cli.errors import PluginError, UsageError, one_line, suggest
 from r1cli.extras import require
 from r1cli.plugins import Plugins
 
@@ -82,8 +82,7 @@ def _check_column(what: str, values: list[Any]) -> None:
         types = sorted({type(value).__name__ for value in values if value is not None})
         if len(types) > 1 and types != ["float", "int"]:
             raise UsageError(f"{what} mixes {' and '.join(types)}; give it one type") from error
-        said = " ".join(str(error).split())
-        raise UsageError(f"{what} has no type of a table: {said}") from error
+        raise UsageError(f"{what} has no type of a table: {one_line(error)}") from error
 
 
 def rename(rows: Dataset, columns: Mapping[str, str], where: str) -> Dataset:

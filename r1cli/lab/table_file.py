@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from r1cli.data.row_writer import RowWriter
-from r1cli.errors import UsageError, suggest
+from r1cli.errors import UsageError, one_line, suggest
 from r1cli.extras import require
 from r1cli.scoring import BoundReward
 from r1cli.types import Completion, Outcome, Prompt
@@ -174,5 +174,4 @@ def _parquet(path: Path) -> list[Row]:
     try:
         return list(parquet.read_table(path).to_pylist())
     except (pa.ArrowException, OSError) as error:
-        said = " ".join(str(error).split())
-        raise UsageError(f"{path} is no Parquet file: {said}") from error
+        raise UsageError(f"{path} is no Parquet file: {one_line(error)}") from error

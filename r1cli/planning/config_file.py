@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1cli.adapters import stored_adapter
-from r1cli.errors import ProviderError, R1Error, UsageError
+from r1cli.errors import ProviderError, R1Error, UsageError, one_line
 from r1cli.extras import require
 from r1cli.home import cache_folder
 from r1cli.models import ensure_model
@@ -51,7 +51,7 @@ def model_config(name: str, revision: str | None, where: str) -> Mapping[str, An
     try:
         path = hf_hub_download(name, "config.json", revision=revision)
     except Exception as error:  # the hub's client raises many kinds
-        line = " ".join(str(error).split())[:200]
+        line = one_line(error)
         raise ProviderError(
             f"config.json of model {name!r} at {where} could not be fetched ({line}); a folder "
             "that holds the model's config.json would work: --set model.name=FOLDER"

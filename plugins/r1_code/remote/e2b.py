@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from r1_code.remote import vm_job
 from r1_code.remote.counts import at_least_one
 from r1_code.remote.leases import Leases
-from r1_code.remote.told import broken
+from r1_code.remote.told import broken, cause
 from r1cli import Capabilities, Program, ProgramResult, ProviderError, require
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class E2b:
         except Exception as error:
             raise ProviderError(
                 f"code provider 'e2b' cannot have a sandbox of template {self._template!r}: "
-                f"{_line(error)}"
+                f"{cause(error)}"
             ) from error
         return self
 
@@ -73,7 +73,7 @@ class E2b:
             async with self._room, self.sandboxes.one() as sandbox:
                 report = await _run(sandbox, vm_job.pack(program), vm_job.seconds(program))
         except AuthenticationException as error:
-            raise ProviderError(f"code provider 'e2b': {_line(error)}; see E2B_API_KEY") from error
+            raise ProviderError(f"code provider 'e2b': {cause(error)}; see E2B_API_KEY") from error
         # The SDK lets through what its HTTP and RPC libraries raise: no list would be complete.
         except Exception as error:
             return broken("e2b", f"{type(error).__name__}: {error}")
@@ -105,7 +105,3 @@ async def _run(sandbox: AsyncSandbox, job: bytes, seconds: float) -> str:
         request_timeout=vm_job.SLACK_SECONDS,
     )
     return done.stdout
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -16,8 +16,8 @@ from r1_code.remote import vm_job
 from r1_code.remote.counts import at_least_one
 from r1_code.remote.leases import Leases
 from r1_code.remote.morph_instance import REQUEST_SECONDS, patiently, run_job
-from r1_code.remote.told import broken
-from r1cli import Capabilities, Program, ProgramResult, ProviderError, require
+from r1_code.remote.told import broken, cause
+from r1cli import Capabilities, Program, ProgramResult, ProviderError, one_line, require
 
 if TYPE_CHECKING:
     from morphcloud.api import Instance, MorphCloudClient, Snapshot
@@ -76,7 +76,7 @@ class Morph:
             self.capabilities = vm_job.capabilities(report)
         except Exception as error:
             await self.__aexit__()
-            raise ProviderError(f"code provider 'morph' has no instance: {_line(error)}") from error
+            raise ProviderError(f"code provider 'morph' has no instance: {cause(error)}") from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -93,12 +93,12 @@ class Morph:
             report = await self._exec(vm_job.pack(program), vm_job.seconds(program))
         except ApiError as error:
             if error.status_code in (401, 403):
-                said = f"code provider 'morph': {_line(error)}; see MORPH_API_KEY"
+                said = f"code provider 'morph': {cause(error)}; see MORPH_API_KEY"
                 raise ProviderError(said) from error
-            return broken("morph", _line(error))
+            return broken("morph", cause(error))
         # The SDK lets through what its HTTP library and its models raise.
         except Exception as error:
-            return broken("morph", _line(error))
+            return broken("morph", cause(error))
         return vm_job.result(program, report, "morph")
 
     # -- instances ---------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Morph:
         try:
             done = await instance.aexec(self._setup, timeout=SETUP_SECONDS)
             if done.exit_code != 0:
-                tail = " ".join(done.stderr[-300:].split())
+                tail = one_line(done.stderr[-300:])
                 raise RuntimeError(f"setup ended with exit code {done.exit_code}: {tail}")
             snapshot = await instance.asnapshot(digest=digest)
             await snapshot.await_until_ready()
@@ -178,7 +178,3 @@ class Morph:
 
 async def _stop(instance: Instance) -> None:
     await patiently(instance.astop)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from r1cli import one_line
+
 if TYPE_CHECKING:
     import httpx
 
@@ -75,7 +77,7 @@ def _said(answer: httpx.Response) -> str:
     else:
         if isinstance(told, dict):
             said = told.get("message") or told.get("error") or told.get("detail") or said
-    return " ".join(str(said)[:300].split())
+    return one_line(said)
 
 
 def _retry_after(answer: httpx.Response) -> float:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from r1_code.sandbox.task import Bounds, Ending
 from r1_code.verdict import verdict
-from r1cli import Execution, Limits, ProgramResult
+from r1cli import Execution, Limits, ProgramResult, one_line
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,15 @@ def compilation(told: Told, limits: Limits) -> Execution:
     )
 
 
+def cause(error: BaseException) -> str:
+    """An error by its type and its message, in one line."""
+    return one_line(f"{type(error).__name__}: {error}")
+
+
 def broken(name: str, why: object) -> ProgramResult:
     """Infrastructure failed, so this says nothing of the program."""
-    said = " ".join(str(why).split())[:300]
-    return ProgramResult([Execution("sandbox_error", message=said)], provider=name, isolation=name)
+    said = Execution("sandbox_error", message=one_line(why))
+    return ProgramResult([said], provider=name, isolation=name)
 
 
 def _bytes(text: str) -> bytes:
