@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import chain, count
 
 import pytest
@@ -23,6 +24,15 @@ def model():
     from r1_tiny.model import r1_tiny_blank
 
     return str(r1_tiny_blank())
+
+
+def test_weights_that_are_cut_off_are_one_line(model, tmp_path):
+    cut = tmp_path / "cut"
+    shutil.copytree(model, cut)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UsageError, match="cut' at --model could not be loaded: "):
+        transformers(model=str(cut)).__enter__()
 
 
 def test_n_completions_per_prompt_in_order(model):

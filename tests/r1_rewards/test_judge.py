@@ -109,6 +109,13 @@ def test_the_verdict_is_the_reward(server: Server) -> None:
     assert "from 0 (worst) to 10 (best)" in body["messages"][0]["content"]
 
 
+def test_no_proxy_leads_to_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert ask(server, "six") == [0.7]
+
+
 def test_every_completion_gets_its_own(server: Server) -> None:
     def by_answer(body: dict[str, Any], code: str) -> str:
         number = re.findall(r"<answer-\w+>\n(\d+)\n", body["messages"][1]["content"])[0]
