@@ -169,6 +169,7 @@ def cluster(head, tmp_path, monkeypatch):
     """Two nodes of one core each, and rows to work on in the current folder."""
     monkeypatch.chdir(tmp_path)
     head.second = head.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+    head.wait_for_nodes(timeout=120)  # a node killed by the last test counts until Ray misses it
     rows = [{"prompt": f"What is {i % 50}", "solution": str(i % 50)} for i in range(60)]
     Path("p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     yield head
