@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r1cli.data import curriculum
+from r1cli.data import curriculum, holding_out
 from r1cli.data.mixture import apportioned, counts, take
 from r1cli.data.rows import load_rows, rename
 from r1cli.errors import UsageError, one_line
@@ -50,30 +50,23 @@ def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
     require("train", "datasets")
     asked = recipe.dataset
     seed = recipe.seed if asked.seed is None else asked.seed
-    if asked.test_split_size is not None and asked.oversample:
-        rows, held_out = _mixed(recipe, plugins, seed, hold_out=asked.test_split_size)
+    size = asked.test_split_size
+    if size is None:
+        return _mixed(recipe, plugins, seed)[0] if asked.mixture else _single(recipe, plugins), None
+    if asked.oversample:
+        rows, held_out = _mixed(recipe, plugins, seed, hold_out=size)
     else:
         rows = _mixed(recipe, plugins, seed)[0] if asked.mixture else _single(recipe, plugins)
-        if asked.test_split_size is None:
-            return rows, None
-        rows, held_out = _hold_out(rows, asked.test_split_size, recipe, seed)
+        ((rows,), (held_out,)) = holding_out.hold_out([rows], [size], seed, _size_at(recipe))
     assert held_out is not None
     log.info("dataset: %d rows to train on, %d held out", len(rows), len(held_out))
     return rows, held_out
 
 
-def _hold_out(rows: Dataset, size: float, recipe: Recipe, seed: int) -> tuple[Dataset, Dataset]:
-    if not size:
-        return rows, rows.select([])
-    try:
-        split = rows.train_test_split(test_size=size, seed=seed)
-    except ValueError as error:
-        raise UsageError(
-            f"test_split_size {recipe.dataset.test_split_size} at "
-            f"{recipe.where('dataset', 'test_split_size')} does not fit {len(rows)} rows; "
-            f"use a share below 1 or fewer than {len(rows)} rows"
-        ) from error
-    return split["train"], split["test"]
+def _size_at(recipe: Recipe) -> str:
+    """What held rows out, for an error."""
+    where = recipe.where("dataset", "test_split_size")
+    return f"test_split_size {recipe.dataset.test_split_size} at {where}"
 
 
 def _single(recipe: Recipe, plugins: Plugins) -> Dataset:
@@ -95,14 +88,13 @@ def _mixed(
         rows = load_rows(item.name, item.args, plugins, seed=recipe.seed, where=where)
         rows = rename(rows, item.columns, f"{where} columns")
         parts.append(rows.select_columns(list(item.columns)) if item.columns else rows)
-    held_out = []
+    held_out: list[Dataset] = []
     if hold_out:
         of_each: Sequence[float] = [hold_out] * len(parts)
         if isinstance(hold_out, int):
             whole = sum(map(len, parts))
             of_each = apportioned(hold_out, [len(rows) / whole for rows in parts])
-        split = [_hold_out(p, n, recipe, seed) for p, n in zip(parts, of_each, strict=True)]
-        parts, held_out = [train for train, _ in split], [test for _, test in split]
+        parts, held_out = holding_out.hold_out(parts, of_each, seed, _size_at(recipe))
     wanted = counts(
         [len(rows) for rows in parts],
         [item.weight for item in asked.mixture],

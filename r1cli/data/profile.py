@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from r1cli.data.text import text_of
+from r1cli.data.text import text_of, words_of
 from r1cli.problem import problem_hash
 from r1cli.scoring import BoundReward
 
@@ -67,8 +67,8 @@ def duplicates(rows: Dataset, column: str) -> Finding:
     seen: set[str] = set()
     again = []
     for number, value in enumerate(rows[column], 1):
-        words = text_of(value).lower().split()
-        key = problem_hash(" ".join(words))
+        words = words_of(value)
+        key = problem_hash(words)
         if words and key in seen:
             again.append(number)
         seen.add(key)

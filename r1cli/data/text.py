@@ -40,6 +40,11 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def words_of(value: Any) -> str:
+    """The text without what two writings of a problem may differ in: case and blanks."""
+    return " ".join(text_of(value).lower().split())
+
+
 def _contents(messages: Iterable[dict[str, Any]]) -> list[str]:
     said = [str(m["content"] or "") for m in messages if m.get("role") != "system"]
     asked = [str(m["content"] or "") for m in messages if m.get("role") == "user"]

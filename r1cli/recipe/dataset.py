@@ -82,7 +82,7 @@ class Dataset(Strict):
 
     With `proportions` the weights of a mixture are parts of the whole, of `size` rows or as many as
     there can be; `oversample` lets rows repeat. `seed` is the recipe's unless given.
-    `test_split_size`, a share or a number of rows, is held out from training and evaluated.
+    `test_split_size`, a share or a number of problems, is held out from training and evaluated.
     `curriculum` chooses and orders the rest by what was ever sampled.
     """
 
