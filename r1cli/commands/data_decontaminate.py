@@ -75,8 +75,9 @@ def decontaminate(
     ui.narrate()
     plugins = installed_plugins()
     local = _local(against_data)
-    for written in filter(None, (out, report and report / HITS)):
-        check_out(written, dataset, *local.values(), *against_file)
+    for option, written in (("--out", out), ("--report", report and report / HITS)):
+        if written:
+            check_out(written, dataset, *local.values(), *against_file, option=option)
     beside = out or report or Path(Path(dataset).name)
     pool = elsewhere.workers(ctx, on, launch, dry_run, elsewhere.folder_of(beside), plugins)
     if pool and workers:

@@ -126,7 +126,9 @@ def mix(
     read = [item.args["path"] for item in loaded.dataset.items if "path" in item.args]
     check_out(out, *read)
     if test_out:
-        check_out(test_out, out, *read)
+        check_out(test_out, *read, option="--test-out")
+        if test_out.resolve() == out.resolve():
+            raise UsageError(f"--out and --test-out are both {out}: give each a file of its own")
     train, test = dataset.load_split(loaded, installed_plugins())
     if test_out and test is None:
         raise UsageError("--test-out: the recipe holds nothing out; say dataset.test_split_size")

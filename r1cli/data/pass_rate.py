@@ -77,8 +77,9 @@ class PassRate(Job):
         1, the unbiased estimate of pass@k, where a score of `threshold` or more passes. Raises
         ProviderError where no sample came.
         """
-        for path in filter(None, (out, rates_out)):
-            check_out(path, *self.read)
+        for option, path in (("--out", out), ("--rates", rates_out)):
+            if path:
+                check_out(path, *self.read, option=option)
         with (
             Store(folder) as store,
             Judging(self.rewards, self.rows, store) as judging,

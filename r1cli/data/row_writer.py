@@ -21,20 +21,20 @@ SUFFIXES = (".jsonl", ".ndjson", ".jsonl.gz", ".parquet")
 CHUNK = 10_000  # rows of a Parquet file that are held before they are written
 
 
-def check_out(out: Path, *read: str | Path) -> None:
-    """Raise UsageError for an `--out` that cannot be written or is one of the files read."""
+def check_out(out: Path, *read: str | Path, option: str = "--out") -> None:
+    """Raise UsageError for an `option` that cannot be written or is one of the files read."""
     if not out.name.endswith(SUFFIXES):
-        raise UsageError(f"--out {out}: rows are written as {', '.join(SUFFIXES)}")
+        raise UsageError(f"{option} {out}: rows are written as {', '.join(SUFFIXES)}")
     if out.suffix == ".parquet":
         require("train", "pyarrow")
     if out.is_dir():
-        raise UsageError(f"--out {out} is a folder")
+        raise UsageError(f"{option} {out} is a folder")
     there = next(folder for folder in out.absolute().parents if folder.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise UsageError(f"--out {out}: nothing can be written in {there}")
+        raise UsageError(f"{option} {out}: nothing can be written in {there}")
     for path in map(Path, read):
         if path.exists() and out.exists() and path.samefile(out):
-            raise UsageError(f"--out {out} is what is read; choose another name")
+            raise UsageError(f"{option} {out} is what is read; choose another name")
 
 
 class RowWriter:

@@ -145,7 +145,7 @@ def test_weights_are_honoured_with_several_rewards(r1):
         (("--prompt-column", "promt"), "did you mean 'prompt'?"),
         (("--out", "kept.txt"), "rows are written as .jsonl"),
         (("--out", "rows.jsonl"), "--out rows.jsonl is what is read"),
-        (("--rates", "./rows.jsonl"), "is what is read"),
+        (("--rates", "./rows.jsonl"), "--rates rows.jsonl is what is read"),
     ],
 )
 def test_what_cannot_be_done(r1, args, said):

@@ -254,6 +254,19 @@ def test_mix_writes_what_a_recipe_trains_on_and_says_the_counts(tmp_path, r1):
     assert "45 rows are wanted of dataset 'file' at dataset.mixture.0" in answer.stderr
 
 
+def test_the_rows_held_out_go_to_a_file_of_their_own(tmp_path, r1):
+    for name in "ab":
+        write(tmp_path / f"{name}.jsonl", [{"q": n, "text": n} for n in range(20)])
+    (tmp_path / "recipe.yaml").write_text(MIX)
+    for test_out, said in (
+        ("./t.jsonl", "--out and --test-out are both t.jsonl: give each a file of its own"),
+        ("b.jsonl", "--test-out b.jsonl is what is read"),
+    ):
+        answer = r1("data", "mix", "recipe.yaml", "--out", "t.jsonl", "--test-out", test_out)
+        assert answer.exit_code == 2 and said in answer.stderr
+    assert not (tmp_path / "t.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("set_", "said"),
     [
