@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from r1cli.data import curriculum, holding_out
-from r1cli.data.mixture import apportioned, counts, take
+from r1cli.data.mixture import counts, take
 from r1cli.data.rows import load_rows, rename
 from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
@@ -57,7 +57,7 @@ def _split(recipe: Recipe, plugins: Plugins) -> tuple[Dataset, Dataset | None]:
         rows, held_out = _mixed(recipe, plugins, seed, hold_out=size)
     else:
         rows = _mixed(recipe, plugins, seed)[0] if asked.mixture else _single(recipe, plugins)
-        ((rows,), (held_out,)) = holding_out.hold_out([rows], [size], seed, _size_at(recipe))
+        ((rows,), (held_out,)) = holding_out.hold_out([rows], size, seed, _size_at(recipe))
     assert held_out is not None
     log.info("dataset: %d rows to train on, %d held out", len(rows), len(held_out))
     return rows, held_out
@@ -79,8 +79,7 @@ def _single(recipe: Recipe, plugins: Plugins) -> Dataset:
 def _mixed(
     recipe: Recipe, plugins: Plugins, seed: int, hold_out: float = 0
 ) -> tuple[Dataset, Dataset | None]:
-    """The mixture, and what is held out of its parts before any row is repeated: a share
-    of each, or so many rows of all."""
+    """The mixture, and what is held out of its parts before any row is repeated."""
     asked = recipe.dataset
     parts = []
     for number, item in enumerate(asked.mixture):
@@ -90,11 +89,7 @@ def _mixed(
         parts.append(rows.select_columns(list(item.columns)) if item.columns else rows)
     held_out: list[Dataset] = []
     if hold_out:
-        of_each: Sequence[float] = [hold_out] * len(parts)
-        if isinstance(hold_out, int):
-            whole = sum(map(len, parts))
-            of_each = apportioned(hold_out, [len(rows) / whole for rows in parts])
-        parts, held_out = holding_out.hold_out(parts, of_each, seed, _size_at(recipe))
+        parts, held_out = holding_out.hold_out(parts, hold_out, seed, _size_at(recipe))
     wanted = counts(
         [len(rows) for rows in parts],
         [item.weight for item in asked.mixture],

@@ -31,6 +31,7 @@ LONGEST_ASKED = 300.0  # what a server may ask for by Retry-After
 SLOW_TRIES = 2  # a request that ran out of time is made once more: its time is long already
 PASSING = frozenset((408, 409, 425, 429))  # and all from 500 on
 ITS_OWN = frozenset((408, 409, 425, 500))  # what says nothing about other questions
+GATEWAY_TIMEOUT = 504
 START_SECONDS, START_TRIES = 8.0, 3  # for whether anyone is there at all
 SHOWN = 400  # characters of a server's answer
 SAID_EVERY = 10.0  # seconds between lines about waiting
@@ -52,12 +53,15 @@ class _Passing(Exception):
     """A failure that may be over soon.
 
     `wait` is what the server asked for, in seconds. `down` says that it may not be there at all,
-    or not for anyone; else it was this question that it failed on.
+    or not for anyone; else it was this question that it failed on. `lost` is a question that was
+    taken and came to no answer: it may be either.
     """
 
-    def __init__(self, said: str, *, wait: float = 0.0, down: bool = False) -> None:
+    def __init__(
+        self, said: str, *, wait: float = 0.0, down: bool = False, lost: bool = False
+    ) -> None:
         super().__init__(said)
-        self.wait, self.down = wait, down
+        self.wait, self.down, self.lost = wait, down or lost, lost
 
 
 @dataclass
@@ -67,8 +71,8 @@ class Endpoint:
     Asked again after a broken connection, an unreadable answer, 408, 409, 425, 429 and 5xx, with
     growing waits; once more where there was no answer for `timeout` seconds. A question that used
     up its `tries` has failed where others were answered meanwhile, or where the server is there and
-    fails on it. Else the endpoint is down, and the question waits until it was so for `patience`
-    seconds.
+    fails on it: what comes to no answer may do so every time, and would end each run. Else the
+    endpoint is down, and the question waits until it was so for `patience` seconds.
     """
 
     client: httpx.AsyncClient
@@ -93,7 +97,7 @@ class Endpoint:
                 async with asyncio.timeout(self.timeout):
                     reply = await self._once(path, body, read)
             except TimeoutError:
-                failure = _Passing(f"no answer within {self.timeout:g} s", down=True)
+                failure = _Passing(f"no answer within {self.timeout:g} s", lost=True)
                 timeouts += 1
             except _Passing as error:
                 failure = error
@@ -103,14 +107,19 @@ class Endpoint:
             now = time.monotonic()
             began, self.down = min(began, now), min(self.down, now)
             left = self.patience - (now - self.down)
-            if number >= self.tries or timeouts == SLOW_TRIES:
+            # By a server that asks to wait for hours the tries alone would last as long.
+            put_off = failure.wait > 0 and 0 < self.patience <= now - began
+            if number >= self.tries or timeouts == SLOW_TRIES or put_off:
                 said = self._failed(f"{failure}, after {number} tries")
                 if not failure.down or self.answered > began:
+                    raise ProviderError(said)
+                if failure.lost and body is not None and await self._is_there():
                     raise ProviderError(said)
                 if left <= 0:
                     raise Gone(said)
             wait = min(FIRST_WAIT * 2 ** min(number - 1, 16), LONGEST_WAIT)
-            wait = max(wait * random.uniform(0.5, 1.5), min(failure.wait, LONGEST_ASKED))
+            asked = min(failure.wait, LONGEST_ASKED, self.patience or LONGEST_ASKED)
+            wait = max(wait * random.uniform(0.5, 1.5), asked)
             if number >= self.tries:  # the last try falls on the end of patience
                 wait = min(wait, left + random.uniform(0, FIRST_WAIT))
             self._tell(f"{failure}; try {number + 1} in {wait:.1f} s")
@@ -121,6 +130,13 @@ class Endpoint:
     def shown(self) -> str:
         """Its address, for messages."""
         return _shown(self.url)
+
+    async def _is_there(self) -> bool:
+        try:
+            await self.models()
+        except ProviderError:
+            return False
+        return True
 
     async def models(self) -> list[dict[str, Any]]:
         """What the endpoint says it serves; empty where it does not say.
@@ -154,7 +170,8 @@ class Endpoint:
             )
         except httpx.RequestError as error:
             said = self._clean(f"{type(error).__name__}: {error}")
-            raise _Passing(said, down=True) from None
+            lost = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise _Passing(said, down=True, lost=lost) from None
         if answer.status_code == 200:
             try:
                 return read(answer.json())
@@ -165,8 +182,9 @@ class Endpoint:
         if answer.has_redirect_location:  # not followed: who is sent the key is for the user to say
             said = self._clean(f"it is at {_shown(answer.headers['location'])} now")
         if status in PASSING or status >= 500:
-            down = status not in ITS_OWN
-            raise _Passing(f"status {status}: {said}", wait=retry_after(answer), down=down)
+            down, lost = status not in ITS_OWN, status == GATEWAY_TIMEOUT
+            wait = retry_after(answer)
+            raise _Passing(f"status {status}: {said}", wait=wait, down=down, lost=lost)
         raise Refused(self._failed(f"status {status}: {said}{self._hint(status)}"), status, said)
 
     def _hint(self, status: int) -> str:

@@ -18,3 +18,10 @@ def question(prompt: Any) -> str | None:
         return prompt
     turns = [turn for turn in prompt if turn["role"] != "system"]
     return turns[0]["content"] if [turn["role"] for turn in turns] == ["user"] else None
+
+
+def own(prompt: Any) -> Any:
+    """A prompt as it was before a table gave each of its parts the keys of all others, as None."""
+    if isinstance(prompt, dict):
+        return {name: own(part) for name, part in prompt.items() if part is not None}
+    return [own(part) for part in prompt] if isinstance(prompt, list) else prompt

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes tells of the machine, which may be busy with other tests.
+settings.register_profile(
+    "any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # Torch reads it at import. Tests share their machine, and waiting threads would burn its cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

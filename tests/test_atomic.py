@@ -77,13 +77,15 @@ while True:
 
 
 def test_kill_9_leaves_old_or_new_but_never_half(tmp_path):
-    whole = 0
-    for number in range(15):
+    whole = number = 0
+    while whole < 14:
+        number += 1
+        assert number < 200, "none came to write a whole file"
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
         )
         assert writer.stdout.readline() == b"ready\n"
-        time.sleep(0.004 * number + 0.005)
+        time.sleep(0.004 * number)
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
         if (tmp_path / "file").exists():
@@ -93,7 +95,6 @@ def test_kill_9_leaves_old_or_new_but_never_half(tmp_path):
         rows = run.read_rows(tmp_path / "rows")
         assert all(len(row["text"]) == 200_000 and row["end"] == row["n"] for row in rows)
         assert len({p.name for p in tmp_path.iterdir()}) <= 3  # nothing piles up
-    assert whole > 5
     run.append_row(tmp_path / "rows", {"n": -1})
     assert run.read_rows(tmp_path / "rows")[-1] == {"n": -1}
     run.write_atomic(tmp_path / "file", "")

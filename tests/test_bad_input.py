@@ -173,9 +173,9 @@ def test_yaml_that_is_none(refused, tmp_path, text, parts):
 def test_aliases_that_would_grow_to_billions_are_refused_quickly(refused):
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 10)]
-    started = time.monotonic()
+    started = time.process_time()
     assert "more than 100000 values" in refused("\n".join(rows))
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -410,6 +410,26 @@ def test_a_judgement_is_stored_once_and_those_of_earlier_results_are_made_up_for
     assert lines() == 2 * SIZE
 
 
+def test_problems_that_ask_the_same_have_the_same_samples_and_all_count(plugins, prepare, tmp_path):
+    rows = [{"question": f"{n % 3}", "answer": f"{n % 3}"} for n in range(5)]
+    plugins["datasets"].add(Entry("datasets", "twins", lambda: rows, "", "test", False))
+    evaluation = prepare(replace(SUMS, dataset="twins"))
+    engine = Engine(right)
+    score = run(evaluation, engine, tmp_path)
+    assert (score.problems, score.mean, len(engine.asked)) == (5, 1.0, 2 * 3)
+    assert evaluation.is_sampled(tmp_path, "m")
+
+
+def test_a_judgement_does_not_go_to_another_attempt_that_took_its_place(prepare, tmp_path):
+    run(prepare(), Engine(right), tmp_path)
+    shutil.rmtree(tmp_path / "records")
+    run(prepare(), Engine(lambda p, s: "no"), tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "records").rename(tmp_path / "records")
+    assert run(prepare(), Engine(right, calls=0), tmp_path).mean == 1.0
+    with Store(tmp_path / "records") as store:
+        assert {a.outcome("exact").value for a in store.scan()} == {0.0}
+
+
 def test_what_has_no_gold_or_no_judge_is_so_in_the_store(plugins, prepare, tmp_path):
     def half(completions, solution):
         if "3" in solution:
@@ -629,5 +649,6 @@ def test_a_recipe_brings_its_benchmarks_and_system_prompt(r1, tmp_path):
     done = r1("eval", "--recipe", "r.yaml", "--completions", "c.jsonl", "--out", "o", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)[0]["problems"] == 3
+    assert "to see the samples: r1 view o" in done.stderr
     [path] = (tmp_path / "o" / "eval").glob("*.jsonl")
     assert read_rows(path)[0]["prompt"][0] == {"role": "system", "content": "Be brief."}

@@ -53,7 +53,7 @@ def test_a_hub_that_swallows_packets_is_given_up_in_seconds(monkeypatch):
     started = time.monotonic()
     with pytest.raises(ProviderError, match="timed out"):
         ask()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4, "an attempt would take 5 s, were it not given less"
 
 
 def test_it_is_asked_once(monkeypatch):

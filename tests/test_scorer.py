@@ -237,12 +237,12 @@ def test_async_rewards_share_a_loop_and_a_limit(inside):
 
 def test_an_async_call_is_timed_and_tried_again():
     reward, _ = asynchronous([], 0.01)
-    limits = Scoring(seconds=0.3, retries=1)
+    limits = Scoring(seconds=1.0, retries=1)
     with Scorer([reward], limits=limits) as scorer:
         [found] = scorer.score([Completion(t) for t in ("ok", "slow", "down")], ["p"] * 3, {})
         assert found == [
             Outcome("score", 2.0),
-            Outcome("failed", reason="timeout: no answer within 0.3 s"),
+            Outcome("failed", reason="timeout: no answer within 1 s"),
             Outcome("failed", reason="provider: no answer"),
         ]
         with pytest.raises(PluginError, match="'judge' raised ValueError: mine on sample 1 "):

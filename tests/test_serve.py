@@ -104,7 +104,8 @@ def start(tmp_path, model, fake_distribution, monkeypatch):
 
 
 def gone(pid: int) -> bool:
-    for _ in range(100):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -130,14 +131,14 @@ def test_the_address_is_printed_once_it_answers_and_a_signal_ends_all_of_it(
     url = process.stdout.readline().strip()
     assert url.startswith("http://127.0.0.1:")
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert f"{number.name}: stopped" in said
     assert gone(child_of(tmp_path))
 
 
 def test_one_that_fails_is_told_with_its_cause_and_the_end_of_its_log(start):
-    out, said = start("--extra", "behave=fails").communicate(timeout=30)
+    out, said = start("--extra", "behave=fails").communicate(timeout=120)
     assert out == ""
     first, *tail = said[said.index("error:") :].splitlines()
     assert "ended before it was ready (exit code 3): ValueError: No available memory" in first
@@ -145,16 +146,16 @@ def test_one_that_fails_is_told_with_its_cause_and_the_end_of_its_log(start):
 
 
 def test_one_that_is_never_ready_is_given_up_and_ended(start, tmp_path):
-    process = start("--extra", "behave=hangs", "--wait", "1")
-    _, said = process.communicate(timeout=30)
+    process = start("--extra", "behave=hangs", "--wait", "3")
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 5
-    assert "was not ready within 1 s" in said
+    assert "was not ready within 3 s" in said
     assert gone(child_of(tmp_path))
 
 
 def test_one_that_dies_later_is_an_error_and_its_children_die_with_it(start, tmp_path):
     process = start("--extra", "behave=dies")
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 5
     assert "ended" in said and "(exit code 9)" in said
     assert gone(child_of(tmp_path))
@@ -169,11 +170,11 @@ def test_of_one_that_is_killed_nothing_is_left(start, tmp_path):
 
 def test_no_proxy_stands_between_it_and_its_server(start, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert start("--wait", "20").stdout.readline().startswith("http://127.0.0.1:")
+    assert start("--wait", "60").stdout.readline().startswith("http://127.0.0.1:")
 
 
 def test_a_log_that_cannot_be_written_is_one_line(start, tmp_path):
-    _, said = start("--log", "plays.py/log").communicate(timeout=30)
+    _, said = start("--log", "plays.py/log").communicate(timeout=120)
     assert "error: cannot write plays.py/log: " in said and "Traceback" not in said
 
 
@@ -211,6 +212,7 @@ def test_with_a_gpu_weights_come_over_nccl():
 @pytest.mark.parametrize(
     ("args", "said"),
     [
+        (("--extra", "port=9"), "--extra port=9: write --port 9"),
         (("--tp", 3), "--tp 3 cannot share the 28 attention heads (4 of keys and values)"),
         (("--engine", "transformers"), "engine 'transformers' at --engine has no server"),
     ],

@@ -32,8 +32,10 @@ JOB = {
     "SLURM_JOB_ID": "12",
     "SLURM_JOB_NAME": "piston-worker-2000",
     "SLURM_JOB_NODELIST": "n[1-2]",
+    "SLURM_ARRAY_JOB_ID": "12",
     "SLURM_ARRAY_TASK_ID": "3",
     "SLURM_ARRAY_TASK_COUNT": "8",
+    "SLURM_ARRAY_TASK_MAX": "7",
 }
 
 
@@ -45,9 +47,12 @@ def started(tmp_path):
         (tmp_path / name).chmod(0o755)
     env = {**os.environ, **JOB, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
 
-    def started(script, *arguments):
+    def started(script, *arguments, check=True, **said):
         command = ["bash", str(script), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=check, env={**env, **said}
+        )
+        return done.stdout if check else done
 
     return started
 
@@ -56,6 +61,18 @@ def started(tmp_path):
 def test_script_runs_r1_with_the_given_arguments(name, started):
     program = ["r1"] if name == "piston-worker" else []
     assert started(SCRIPTS[name], *program, *GIVEN).splitlines() == RUN[name]
+
+
+@pytest.mark.parametrize("name", ["generate", "pass-rate"])
+def test_single_tasks_of_an_array_are_shards_of_the_whole_or_refused(name, started):
+    some = {"SLURM_ARRAY_TASK_COUNT": "2", "SLURM_ARRAY_TASK_MAX": "7"}  # --array=3,7
+    assert started(SCRIPTS[name], **some, R1_SHARDS="16").split()[-2:] == ["--shard", "3/16"]
+    refused = started(SCRIPTS[name], **some, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "error: an --array that is whole is 0-1; for some of the tasks of a larger one "
+        "say how many it had: R1_SHARDS=16 sbatch --array=3,7 ...\n"
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

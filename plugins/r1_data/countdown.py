@@ -59,6 +59,9 @@ def countdown(
     `size` different problems.
     """
     if difficulty is not None:
+        hardest = COUNTS[-1] - COUNTS[0]
+        if not 0 <= difficulty <= hardest:
+            raise UsageError(f"countdown has no difficulty {difficulty}: use 0 to {hardest}")
         numbers = COUNTS[0] + difficulty
     counts = [numbers] if isinstance(numbers, int) else list(numbers)
     _check(split=split, size=size, counts=counts, highest=highest, targets=targets)

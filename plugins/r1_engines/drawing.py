@@ -76,6 +76,12 @@ class Drawing:
         )
         if not reply.usage:
             self._say_once("the endpoint does not count tokens: they are estimates")
+        said = reply.completion.removeprefix(reply.completion.prefill)
+        if not said and reply.usage.get("completion_tokens", 0) > 1:
+            self._say_once(
+                "answers are empty, though the endpoint counts their tokens: it keeps the text "
+                "back, as calls of tools or in a field that is not known"
+            )
         if "</think>" in reply.completion.partition("<think>")[0]:
             self._say_once(
                 "answers close a <think> that they do not open: the template does; say so by "

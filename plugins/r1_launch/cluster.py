@@ -30,8 +30,9 @@ def connected(address: str, room: Mapping[str, float], what: str) -> Iterator[No
         raise ProviderError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
     try:
         if slots(room) == 0:
-            alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-            has = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in alive)
+            has = "; ".join(
+                f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in alive()
+            )
             raise UsageError(
                 f"no node of the cluster has room for a {what} of {room['CPU']:g} CPUs and "
                 f"{room['GPU']:g} GPUs; its nodes have {has}"
@@ -43,14 +44,18 @@ def connected(address: str, room: Mapping[str, float], what: str) -> Iterator[No
 
 def slots(room: Mapping[str, float]) -> int:
     """How many of that size the nodes hold side by side; 0 where one would wait forever."""
-    import ray
-
     asked = {name: size for name, size in room.items() if size}
     return sum(
-        min((int(node["Resources"].get(name, 0) / size) for name, size in asked.items()), default=1)
-        for node in ray.nodes()
-        if node["Alive"]
+        min((int(node.get(name, 0) / size) for name, size in asked.items()), default=1)
+        for node in alive()
     )
+
+
+def alive() -> list[dict[str, float]]:
+    """The resources of each node; Ray goes on listing the dead ones."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _knock(address: str) -> None:

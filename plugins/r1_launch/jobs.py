@@ -42,9 +42,12 @@ class Jobs:
             raise UsageError(f"{target!r} is no job id and no run directory with a job.json")
         found = [q for q in queue.jobs() if queue.job_of(q.id) == number]
         found = [q for q in found if q.id == target] or found
-        found.sort(key=lambda q: q.active, reverse=True)  # one that goes on stands for all
+        # One that goes on stands for all, then one that went wrong.
+        found.sort(key=lambda q: (q.active, q.state != "COMPLETED"), reverse=True)
         if found:
             row = _queued(found[0]) | {"job": target if task else number}
+            shown = found[0].id.partition("_")[2]
+            task = task or (shown if shown.isdecimal() else "")
         elif job:
             row = _ended(Path(target), job)
         else:

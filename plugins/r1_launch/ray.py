@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from r1_launch import shard
-from r1_launch.cluster import connected
+from r1_launch.cluster import alive, connected
 from r1_launch.ray_pool import RayPool, ray_pool
 from r1cli import Job, ProviderError, UsageError, disk_errors, ui
 
@@ -127,7 +127,7 @@ class Ray:
 
         running = {start(number): number for number in range(self.shards)}
         tries: Counter[int] = Counter()
-        ui.say(f"{self.shards} shards on {len(ray.nodes())} nodes; their logs: {folder}")
+        ui.say(f"{self.shards} shards on {len(alive())} nodes; their logs: {folder}")
         try:
             while running:
                 ended, _ = ray.wait(list(running), timeout=SECONDS)

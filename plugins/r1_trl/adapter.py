@@ -51,6 +51,8 @@ def check(recipe: Recipe) -> None:
         )
     if stored:
         _check_same(recipe, stored)
+    if wanted.quantize and recipe.launch.name == "local" and (lacking := _lacking(recipe)):
+        log.warning("%s", lacking)  # no error: the recipe may be meant for another machine
 
 
 def quantization(recipe: Recipe, dtype: str) -> dict[str, Any]:
@@ -62,14 +64,9 @@ def quantization(recipe: Recipe, dtype: str) -> dict[str, Any]:
     wanted = recipe.model.adapter
     if wanted is None or wanted.quantize is None:
         return {}
+    if lacking := _lacking(recipe):
+        raise UsageError(lacking)
     import torch
-
-    where = f"{recipe.where('model', 'adapter', 'quantize')} = {wanted.quantize}"
-    instead = "leave it out for LoRA on weights in model.dtype"
-    if not torch.cuda.is_available():
-        raise UsageError(f"{where} needs a GPU, and there is none here; {instead}")
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UsageError(f"{where} needs bitsandbytes: pip install bitsandbytes; or {instead}")
     from accelerate import PartialState
     from transformers import BitsAndBytesConfig
 
@@ -85,6 +82,21 @@ def quantization(recipe: Recipe, dtype: str) -> dict[str, Any]:
             bnb_4bit_quant_storage=compute,  # FSDP shards tensors of one dtype
         )
     return {"quantization_config": config, "device_map": {"": PartialState().device}}
+
+
+def _lacking(recipe: Recipe) -> str:
+    """Why frozen weights cannot be loaded in few bits here; "" where they can."""
+    import torch
+
+    assert recipe.model.adapter
+    bits = recipe.model.adapter.quantize
+    where = f"{recipe.where('model', 'adapter', 'quantize')} = {bits}"
+    instead = "leave it out for LoRA on weights in model.dtype"
+    if not torch.cuda.is_available():
+        return f"{where} needs a GPU, and there is none here; {instead}"
+    if importlib.util.find_spec("bitsandbytes") is None:
+        return f"{where} needs bitsandbytes: pip install bitsandbytes; or {instead}"
+    return ""
 
 
 def settle(model: Any, recipe: Recipe) -> None:

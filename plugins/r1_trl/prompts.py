@@ -39,7 +39,9 @@ def prepare(
     if room is None:
         return rows
     before = len(rows)
-    rows = rows.filter(lambda row: _length(tokenizer, row["prompt"], template) <= room)
+    # Not `filter`: it hashes its function with all of the tokenizer, which dill may not manage.
+    lengths = (_length(tokenizer, prompt, template) for prompt in rows["prompt"])
+    rows = rows.select([index for index, length in enumerate(lengths) if length <= room])
     dropped = before - len(rows)
     if not len(rows):
         raise UsageError(

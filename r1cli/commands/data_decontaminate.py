@@ -65,7 +65,7 @@ def decontaminate(
     from r1cli.data.ngrams import Index
     from r1cli.data.normalisation import LEVELS
     from r1cli.data.row_writer import RowWriter, check_out
-    from r1cli.data.source import Rows
+    from r1cli.data.source import Rows, read_from
     from r1cli.data.text import text_column
     from r1cli.errors import UsageError
     from r1cli.extras import require
@@ -74,17 +74,20 @@ def decontaminate(
     require("train", "numpy")
     ui.narrate()
     plugins = installed_plugins()
-    local = _local(against_data)
+    local, given = _local(against_data), arguments(arg)
+    benchmarked = (*local.values(), *map(str, against_file))
     for option, written in (("--out", out), ("--report", report and report / HITS)):
         if written:
-            check_out(written, dataset, *local.values(), *against_file, option=option)
+            check_out(written, dataset, *read_from(given), *benchmarked, option=option)
+    if out and report and out.resolve() == (report / HITS).resolve():
+        raise UsageError(f"--out {out} is where --report {report} has its hits; choose another")
     beside = out or report or Path(Path(dataset).name)
     pool = elsewhere.workers(ctx, on, launch, dry_run, elsewhere.folder_of(beside), plugins)
     if pool and workers:
         raise UsageError(f"--workers {workers} are of this machine; launcher {on!r} has its own")
     items = _items(against, local, against_file, plugins)
     benchmarks = dict(Counter(item.benchmark for item in items))
-    rows = Rows(dataset, arguments(arg), plugins, on_error=on_error.value)
+    rows = Rows(dataset, given, plugins, on_error=on_error.value)
     through = iter(rows)
     first = next(through)
     chosen = text_column(list(first), column, f"dataset {dataset}")
@@ -140,11 +143,16 @@ def _local(against_data: list[str]) -> dict[str, str]:
     """The files of benchmarks of which there is a local copy."""
     from r1cli.errors import UsageError
 
-    local = {}
+    local: dict[str, str] = {}
     for pair in against_data:
         name, equals, file = pair.partition("=")
         if not (name and equals and file):
             raise UsageError(f"--against-data {pair!r} is not of the form NAME=FILE")
+        if name in local:
+            raise UsageError(
+                f"--against-data {pair!r}: there is {local[name]} for {name!r} already; "
+                "put both into one file, or give one with --against-file"
+            )
         local[name] = file
     return local
 

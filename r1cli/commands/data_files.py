@@ -29,11 +29,13 @@ def convert(
     """Write the rows of any dataset as JSON lines or Parquet."""
     from r1cli.errors import UsageError
 
-    names = {}
+    names: dict[str, str] = {}
     for pair in rename:
         wanted, _, present = pair.partition("=")
         if not (wanted and present):
             raise UsageError(f"--rename {pair!r} is not of the form WANTED=PRESENT")
+        if present in names or wanted in names.values():
+            raise UsageError(f"--rename {pair!r}: one of the two has another --rename already")
         names[present] = wanted
     _write(dataset, arguments(arg), out, on_error, names)
 
@@ -118,12 +120,12 @@ def mix(
     """Write the rows that a recipe would train on: renamed, mixed, without what is held out."""
     from r1cli import dataset, recipe_file, ui
     from r1cli.data.row_writer import RowWriter, check_out
-    from r1cli.data.source import types_of
+    from r1cli.data.source import read_from, types_of, undecoded
     from r1cli.errors import UsageError
 
     ui.narrate()
     loaded = recipe_file.load(recipe, set_)
-    read = [item.args["path"] for item in loaded.dataset.items if "path" in item.args]
+    read = [path for item in loaded.dataset.items for path in read_from(item.args)]
     check_out(out, *read)
     if test_out:
         check_out(test_out, *read, option="--test-out")
@@ -135,7 +137,7 @@ def mix(
     for rows, file in ((train, out), (test, test_out)):
         if file and rows is not None:
             with RowWriter(file, types_of(rows.features.arrow_schema)) as writer:
-                for row in rows:
+                for row in undecoded(rows):
                     writer.write(row)
             ui.show(f"{writer.count} rows in {file}")
 
@@ -156,9 +158,10 @@ def _write(
     """The rows of a dataset to a file; `names` maps present columns to wanted ones."""
     from r1cli import ui
     from r1cli.data.row_writer import RowWriter, check_out
+    from r1cli.data.source import read_from
 
     ui.narrate()
-    check_out(out, dataset)
+    check_out(out, dataset, *read_from(args))
     rows, names = _rows(dataset, args, on_error), names or {}
     types = _renamed(rows.types, names, 1) if rows.types else {}
     with ui.progress(out.name) as progress, RowWriter(out, types) as writer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,7 @@ def evaluate(
             )
     checks = cross_checking.checked(scores, checkers, folder / "eval")
     _show(scores, checks, json, markdown)
+    ui.say(f"to see the samples: {shlex.join(['r1', 'view', str(folder)])}")
 
 
 def _show(

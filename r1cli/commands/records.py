@@ -15,7 +15,7 @@ app = typer.Typer(help="List, show and export every attempt ever sampled.", no_a
 
 RECORDS = typer.Option(Path("runs/records"), help="The store.")
 RUN = typer.Option(None, help="The rollouts of this run directory instead.")
-MODEL = typer.Option("", help="Only of this model: its name, or the start of its key.")
+MODEL = typer.Option("", help="Only of this model: its name, or 4 digits of its key or more.")
 SOURCE = typer.Option("", help="Only of generate, pass_rate, eval or rollout.")
 PROBLEM = typer.Option("", help="Only at this problem: the start of its hash.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
@@ -104,7 +104,9 @@ def export(
 @app.command()
 def gc(
     records: Path = RECORDS,
-    model: str = typer.Option("", help="Drop those of this model: its name or key."),
+    model: str = typer.Option(
+        "", help="Drop those of this model: its name, or 4 digits of its key or more."
+    ),
     source: str = typer.Option("", help="Drop those of this source."),
     older_than: int | None = typer.Option(None, min=0, metavar="DAYS", help="Drop older ones."),
     json: bool = JSON,

@@ -85,7 +85,7 @@ def model(
         "tensor_parallel_size": parallel,
         "data_parallel_size": dp,
         "max_model_len": max_model_len,
-        **arguments(extra, "--extra"),
+        **_extra(extra),
     }
     command, environment = command_of(
         name, options, host=host, port=port, gpu=bool(gpus), start=not dry_run
@@ -106,6 +106,17 @@ def model(
     ui.say(f"r1: starting {model} on {_devices(len(gpus), parallel, dp)}; log: {server.log}")
     server.run(seconds=wait, ready=lambda: ui.show(server.url), say=ui.say)
     ui.say(f"r1: {server.asked}: stopped")
+
+
+def _extra(given: list[str]) -> dict[str, Any]:
+    """Options of the server; UsageError for an address, which `r1 serve` would not ask at then."""
+    from r1cli.errors import UsageError
+
+    options = arguments(given, "--extra")
+    for name in ("host", "port"):
+        if name in options:
+            raise UsageError(f"--extra {name}={options[name]}: write --{name} {options[name]}")
+    return options
 
 
 def _devices(gpus: int, tp: int, dp: int) -> str:

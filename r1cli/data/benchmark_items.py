@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from r1cli.errors import ProviderError, UsageError
 from r1cli.evaluation.binding import bind_benchmark
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun
+
+log = logging.getLogger(__name__)
 
 
 def benchmark_items(name: str, data: str | None, plugins: Plugins) -> list[Item]:
@@ -31,7 +34,7 @@ def benchmark_items(name: str, data: str | None, plugins: Plugins) -> list[Item]
         ) from error
     known = [alias for alias in benchmark.columns.get("problem", ()) if alias in rows.column_names]
     column = known[0] if known else text_column(rows.column_names, where=f"benchmark {name!r}")
-    return _items(name, rows[column])
+    return _items(name, column, rows[column])
 
 
 def called(path: Path) -> str:
@@ -44,11 +47,16 @@ def file_items(path: Path) -> list[Item]:
     rows = list(RowFile(path))
     present = list(dict.fromkeys(name for row in rows for name in row))
     column = text_column(present, where=str(path))
-    return _items(called(path), [row.get(column) for row in rows])
+    return _items(called(path), column, [row.get(column) for row in rows])
 
 
-def _items(name: str, texts: Sequence[object]) -> list[Item]:
+def _items(name: str, column: str, texts: Sequence[object]) -> list[Item]:
     items = [Item(name, number, text_of(text)) for number, text in enumerate(texts, 1)]
-    if not any(item.text.strip() for item in items):
+    silent = sum(not item.text.strip() for item in items)
+    if silent == len(items):
         raise UsageError(f"benchmark {name!r} has no text to compare with")
+    if silent:
+        log.warning(
+            "benchmark %s: %d of %d rows have no text in %r", name, silent, len(items), column
+        )
     return items

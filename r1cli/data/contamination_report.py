@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from r1cli.data.decontaminate import Hit, Tally
-from r1cli.files import disk_errors, write_atomic
+from r1cli.data.row_writer import RowWriter
+from r1cli.files import write_atomic
 
 HITS = "hits.jsonl"
 ON_PAGE = 200
@@ -32,26 +33,22 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.45 ui-monospa
 
 
 class Report:
-    """The folder of a report. A context manager: hits are appended as they come."""
+    """The folder of a report. A context manager: left by an error it keeps the hits of before."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._shown: dict[str, list[Hit]] = {}
+        self._hits = RowWriter(folder / HITS)
 
     def __enter__(self) -> Report:
-        with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            hits = self.folder / HITS
-            self._hits: IO[str] = hits.open("w", encoding="utf-8", errors="replace")
+        self._hits.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        with disk_errors(self.folder):
-            self._hits.close()
+        self._hits.__exit__(*exc)
 
     def add(self, hit: Hit) -> None:
-        with disk_errors(self.folder):
-            self._hits.write(json.dumps(asdict(hit), ensure_ascii=False) + "\n")
+        self._hits.write(asdict(hit))
         shown = self._shown.setdefault(hit.benchmark, [])
         if len(shown) < ON_PAGE:
             shown.append(hit)

@@ -9,6 +9,7 @@ from r1cli.errors import UsageError, one_line
 from r1cli.extras import require
 
 SHOWN = 80  # characters of a bad row in a message
+LONGEST = 2**26  # bytes of a row
 
 
 def csv_table(path: Path, on_error: Literal["stop", "skip"], skipped: list[str]) -> Any:
@@ -30,12 +31,12 @@ def csv_table(path: Path, on_error: Literal["stop", "skip"], skipped: list[str])
         table = csv.read_csv(
             str(path),  # decompressed by suffix
             # One thread: only then does pyarrow know the number of a bad row.
-            read_options=csv.ReadOptions(use_threads=False),
+            read_options=csv.ReadOptions(use_threads=False, block_size=LONGEST),
             parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
             convert_options=csv.ConvertOptions(default_column_type=string()),
         )
     except ArrowInvalid as error:
-        hint = "; fix it, or give on_error: skip" if skipped else ""
+        hint = "; fix it, or say on_error=skip" if skipped else ""
         why = skipped[0] if skipped else one_line(error)
         raise UsageError(f"{path} is not well-formed CSV: {why}{hint}") from error
     if doubled := sorted({n for n in table.column_names if table.column_names.count(n) > 1}):

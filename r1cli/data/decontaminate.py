@@ -13,7 +13,7 @@ from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from r1cli.data.ngrams import Index, Overlap
-from r1cli.data.text import text_of
+from r1cli.data.text import text_of, words_of
 from r1cli.parallel import Workers, in_order
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def decontaminate(
     """The rows to keep, in order; `tally` is counted up, `found` is told of every hit.
 
     `flag` keeps all rows and adds `contaminated_<benchmark>` to each, and `duplicate` with `dedup`;
-    `remove` leaves out those where it would be true. Of equal texts (at the index's level) the
-    first is no duplicate; eight bytes of each text are held for that, and nothing else of any row.
+    `remove` leaves out those where it would be true. Of texts that are equal, blanks and case
+    aside, all but the first are duplicates, unless they say nothing; eight bytes of each text are
+    held for that, and nothing else of any row.
     """
     seen: set[bytes] = set()
     batches = (_Batch(some, _texts(some, column)) for some in _some(rows))
@@ -96,7 +97,7 @@ def decontaminate(
         tally.rows_hit += len(hits)
         again = set()
         for place, digest in enumerate(digests):
-            if digest in seen:
+            if texts[place].strip() and digest in seen:
                 again.add(place)
             seen.add(digest)
         tally.duplicates += len(again)
@@ -137,12 +138,11 @@ def _look(
 ) -> tuple[dict[int, list[Overlap]], list[bytes]]:
     """What the texts of a batch share, and a digest of each; runs in a worker."""
     index, dedup = shared
-    digests = [_digest(index.level.normalise(text)) for text in texts] if dedup else []
+    digests = [_digest(words_of(text)) for text in texts] if dedup else []
     return index.find(texts), digests
 
 
-def _digest(normalised: str) -> bytes:
-    words = " ".join(normalised.split())
+def _digest(words: str) -> bytes:
     return hashlib.blake2b(words.encode(errors="surrogatepass"), digest_size=8).digest()
 
 

@@ -39,6 +39,10 @@ def counts(
     else:
         wanted = [int(have * weight) for have, weight in zip(sizes, weights, strict=True)]
     for name, weight, have, take in zip(names, weights, sizes, wanted, strict=True):
+        if not have:
+            raise UsageError(
+                f"no row is left of {name}: all its problems are held out; leave it out"
+            )
         if not take:
             least = f"a size above {size}" if proportions else f"at least {1 / have:.2g}"
             raise UsageError(

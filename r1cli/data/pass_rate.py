@@ -88,7 +88,7 @@ class PassRate(Job):
             found = Rates(self._sample(store, judging, progress))
             judging.finish()
             store.refresh()  # another process may have drawn what failed here
-            types = types_of(self.rows.features.arrow_schema)
+            types = types_of(self.rows.features.arrow_schema) | _added()
             kept = files.enter_context(RowWriter(out, types)) if out else None
             every = files.enter_context(RowWriter(rates_out, types)) if rates_out else None
             items = iter(self.prompts)
@@ -96,7 +96,7 @@ class PassRate(Job):
                 attempts = judging.judge([(item, self.key(item)) for item in several])
                 for item, tries in zip(several, attempts, strict=True):
                     row = self.rows[item.row]
-                    all_ = [score(judging.outcomes(one, row), self.rewards) for one in tries]
+                    all_ = [score(one, self.rewards) for one in judging.outcomes(tries, item)]
                     scores = [one for one in all_ if one is not None]
                     found.partly += 0 < len(scores) < len(item.samples)
                     rate = estimate(scores, k, threshold)
@@ -112,6 +112,13 @@ class PassRate(Job):
                         if kept:
                             kept.write(rated)
         return found
+
+
+def _added() -> dict[str, Any]:
+    """The types of the columns that are added, whatever columns of these names were before."""
+    import pyarrow as pa
+
+    return {"pass_rate": pa.float64(), "pass_rate_scores": pa.list_(pa.float64())}
 
 
 def estimate(scores: Sequence[float], k: int = 1, threshold: float = 1.0) -> float | None:

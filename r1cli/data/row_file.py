@@ -148,7 +148,7 @@ class RowFile:
         if self.on_error == "stop":
             raise UsageError(
                 f"{self.path} {place} ({one_line(text, SHOWN)}) is no row: {why}; "
-                "fix it, or give on_error: skip"
+                "fix it, or say on_error=skip"
             )
         self.skipped.append(f"{place} ({one_line(text, SHOWN)}): {why}")
 

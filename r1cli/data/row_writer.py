@@ -22,7 +22,10 @@ CHUNK = 10_000  # rows of a Parquet file that are held before they are written
 
 
 def check_out(out: Path, *read: str | Path, option: str = "--out") -> None:
-    """Raise UsageError for an `option` that cannot be written or is one of the files read."""
+    """Raise UsageError for an `option` that cannot be written, or is or will be among what is read.
+
+    `read` are files and folders; any that is not there is none.
+    """
     if not out.name.endswith(SUFFIXES):
         raise UsageError(f"{option} {out}: rows are written as {', '.join(SUFFIXES)}")
     if out.suffix == ".parquet":
@@ -32,9 +35,11 @@ def check_out(out: Path, *read: str | Path, option: str = "--out") -> None:
     there = next(folder for folder in out.absolute().parents if folder.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UsageError(f"{option} {out}: nothing can be written in {there}")
-    for path in map(Path, read):
+    for path in (Path(one).expanduser() for one in read):
         if path.exists() and out.exists() and path.samefile(out):
             raise UsageError(f"{option} {out} is what is read; choose another name")
+        if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
+            raise UsageError(f"{option} {out} is in a folder that is read, {path}; choose another")
 
 
 class RowWriter:

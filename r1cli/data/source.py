@@ -15,7 +15,7 @@ from r1cli.plugins import Plugins
 if TYPE_CHECKING:
     from datasets import Dataset
 
-BATCH = 1024  # rows of a loaded dataset that are decoded together
+BATCH = 1024  # rows of a loaded dataset that are read together
 
 
 def named(what: str, args: Mapping[str, Any], plugins: Plugins) -> tuple[str, dict[str, Any]]:
@@ -34,6 +34,11 @@ def named(what: str, args: Mapping[str, Any], plugins: Plugins) -> tuple[str, di
     raise UsageError(
         f"{what!r} is no file, no folder, no hub id (owner/name) and no dataset; known: {known}"
     )
+
+
+def read_from(args: Mapping[str, Any]) -> list[str]:
+    """The files and folders that the arguments of a dataset name; a hub id may be among them."""
+    return [str(args[key]) for key in ("path", "id") if key in args]
 
 
 def load(what: str, args: Mapping[str, Any], plugins: Plugins) -> Dataset:
@@ -68,9 +73,9 @@ class Rows:
         if self.file:
             yield from self.file
             return
-        for batch in self.rows.iter(BATCH):
-            self._done += len(next(iter(batch.values())))
-            yield from (dict(zip(batch, row, strict=True)) for row in zip(*batch.values()))  # noqa: B905
+        for row in undecoded(self.rows):
+            self._done += 1
+            yield row
 
     @property
     def types(self) -> dict[str, Any]:
@@ -99,6 +104,12 @@ class Rows:
     def skipped(self) -> int:
         """Rows that could not be read."""
         return len(self.file.skipped) if self.file else 0
+
+
+def undecoded(rows: Dataset) -> Iterator[Row]:
+    """The rows as they are stored: of an image its bytes, which a file has a place for."""
+    for table in rows.with_format("arrow").iter(BATCH):
+        yield from table.to_pylist()
 
 
 def types_of(schema: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from r1cli.errors import UsageError
 from r1cli.generation.scoring import spec
 from r1cli.models import model_key
 from r1cli.plugins import Plugins
-from r1cli.problem import problem_hash, question
+from r1cli.problem import own, problem_hash, question
 from r1cli.recipe import Recipe
 from r1cli.recipe.dataset import Curriculum
 from r1cli.records import Attempt, Store, matching, rollouts
@@ -65,12 +65,12 @@ def stored_rates(rows: Dataset, recipe: Recipe, plugins: Plugins) -> StoredRates
     name, bound = _reward(recipe, plugins)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for number, prompt in enumerate(_prompts(rows, recipe)):
-        for known_as in _hashes(prompt):
+        for known_as in _hashes(prompt) if prompt else ():
             places[known_as].append(number)
 
     @cache
     def spec_of(number: int) -> str | None:
-        if asked.run is not None or bound is None:
+        if asked.run is not None or bound is None or not bound.per_sample:
             return None
         return spec(bound, rows[number])
 
@@ -107,7 +107,7 @@ def _prompts(rows: Dataset, recipe: Recipe) -> Iterator[Any]:
         yield from rows["prompt"]
     elif "messages" in rows.column_names:
         for turns in rows["messages"]:
-            roles = [turn["role"] for turn in turns]
+            roles = [turn["role"] for turn in turns or ()]
             yield turns[: roles.index("assistant")] if "assistant" in roles else turns
     else:
         raise UsageError(
@@ -120,7 +120,7 @@ def _hashes(prompt: Any) -> set[str]:
     """What a problem is known by: as text, as messages, with its own system prompt."""
     text = question(prompt)
     alike = [] if text is None else [text, [{"role": "user", "content": text}]]
-    return {problem_hash(one) for one in (prompt, *alike)}
+    return {problem_hash(one) for one in (own(prompt), *alike)}
 
 
 def _whose(recipe: Recipe, plugins: Plugins) -> tuple[str, Callable[[Row], bool]]:

@@ -95,7 +95,7 @@ def problem(job: Row, folder: Path, plugins: Plugins) -> str:
         return f"its process was killed; see {folder}/log.txt" if gone else ""
     if code != "0":
         return f"exit code {code}: {_last_line(folder / 'log.txt')}"
-    queue = getattr(plugins["launchers"].get(job["on"]).load()(), "queue", None)
+    queue = _queue(job, plugins)
     if queue is None:  # it waited for the job
         return f"it left no score; see {folder}/log.txt"
     try:
@@ -107,6 +107,19 @@ def problem(job: Row, folder: Path, plugins: Plugins) -> str:
     return "" if known["active"] else f"job {known['job']} is {known['state']}; see: {logs}"
 
 
+def cancel(job: Row, folder: Path, plugins: Plugins) -> None:
+    """Take a job out of its launcher's queue, where it has one and the job has not ended.
+
+    Raises R1Error where the queue cannot be asked or does not know the job.
+    """
+    queue = _queue(job, plugins)
+    if queue is None:
+        return
+    known = queue.find(str(folder), folder)
+    if known["active"]:
+        queue.cancel(known["job"])
+
+
 def scores(folder: Path) -> list[Row]:
     """The scores that a job has written."""
     found = []
@@ -116,6 +129,11 @@ def scores(folder: Path) -> list[Row]:
         except (OSError, ValueError, KeyError):
             continue
     return [score for score in found if score]
+
+
+def _queue(job: Row, plugins: Plugins) -> Any:
+    """Where the launcher keeps jobs; None where it waits for them."""
+    return getattr(plugins["launchers"].get(job["on"]).load()(), "queue", None)
 
 
 def _is_gone(pid: int) -> bool:

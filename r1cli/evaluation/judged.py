@@ -15,6 +15,7 @@ from r1cli.evaluation.sampled import asked
 from r1cli.evaluation.score import Sample
 from r1cli.generation.scoring import spec
 from r1cli.records import Judgement, Store
+from r1cli.records.attempt import text_hash
 from r1cli.types import Outcome
 
 
@@ -23,7 +24,8 @@ def judged(
 ) -> Callable[[Sequence[Sample]], None]:
     """A function that stores what was said of samples, where the store does not say the same.
 
-    Samples whose attempt is not there are passed over: `r1 records gc` may have dropped it.
+    Samples whose attempt is not there are passed over: `r1 records gc` may have dropped it, and
+    somebody drawn another one since.
     """
     prompts, rewards = asked(evaluation), [evaluation.scorer, *evaluation.measures]
 
@@ -37,7 +39,9 @@ def judged(
             attempts = {attempt.index: attempt for attempt in store.find(key)}
             specs = {r.name: spec(r, evaluation.problems[problem]) for r in rewards}
             for sample in group:
-                if (attempt := attempts.get(sample["sample"])) is None:
+                attempt = attempts.get(sample["sample"])
+                text = sample["prefill"] + sample["completion"]
+                if attempt is None or text_hash(attempt.text) != text_hash(text):
                     continue
                 new += [
                     Judgement.of(attempt, name, specs[name], outcome)

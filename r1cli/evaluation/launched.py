@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from r1cli import source
-from r1cli.errors import UsageError
+from r1cli.errors import R1Error, UsageError
 from r1cli.evaluation import job as jobs
 from r1cli.evaluation.during import told_failure
 from r1cli.evaluation.job import Row
@@ -80,10 +80,18 @@ class Launched:
         return scores
 
     def forget(self, step: int) -> None:
-        """Wait no longer for checkpoints from `step` on, which an earlier try has left."""
+        """Cancel the jobs of checkpoints from `step` on, which an earlier try has left.
+
+        One that no queue holds, as of `local`, goes on to its end; its score is not taken in.
+        """
         past = [job for job in self.pending if job["step"] is not None and job["step"] >= step]
         for job in past:
-            shutil.rmtree(self.run.directory / job["folder"] / "model", ignore_errors=True)
+            folder = self.run.directory / job["folder"]
+            try:
+                jobs.cancel(job, folder, self.plugins)
+            except R1Error as error:
+                log.warning("benchmark %s at step %d: %s", job["benchmark"], job["step"], error)
+            shutil.rmtree(folder / "model", ignore_errors=True)
         if past:
             self.run.record(benchmark_jobs=[job for job in self.pending if job not in past])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +38,9 @@ class HeldSampler(Sampler):
 
 @dataclass(frozen=True)
 class Wanted(Ask):
-    """One sample of one problem."""
+    """One sample, of all the problems that ask the same: the store has it once."""
 
-    place: Place
+    places: Sequence[Place]
 
 
 def asked(evaluation: Evaluation) -> list[list[Message]]:
@@ -58,19 +58,22 @@ def sampled(evaluation: Evaluation, sampler: Sampler, store: Store) -> Source:
     sampling, prompts = evaluation.benchmark.sampling, asked(evaluation)
 
     def draw(places: set[Place]) -> Iterator[tuple[Place, Completion]]:
-        left = set(places)
-        for problem in sorted({problem for problem, _ in places}):
-            for attempt in store.find(sampler.key_of(prompts[problem], sampling)):
-                if (place := (problem, attempt.index)) in left:
-                    left.remove(place)
+        left: dict[tuple[str, int], list[Place]] = {}
+        for problem, number in sorted(places):
+            key = sampler.key_of(prompts[problem], sampling)
+            left.setdefault((key, number), []).append((problem, number))
+        for key in dict.fromkeys(key for key, _ in left):
+            for attempt in store.find(key):
+                for place in left.pop((key, attempt.index), ()):
                     yield place, attempt.completion
         errors: list[Exception] = []
         asks = (
             Wanted(
                 problem_hash(question(evaluation.problems[problem]) or evaluation.prompts[problem]),
-                *(prompts[problem], range(number, number + 1), (problem, number)),
+                *(prompts[problem], range(number, number + 1), several),
             )
-            for problem, number in sorted(left)
+            for several in left.values()
+            for problem, number in several[:1]
         )
         for batch in collect(
             *(asks, sampler, sampling, store, "eval"),
@@ -78,7 +81,8 @@ def sampled(evaluation: Evaluation, sampler: Sampler, store: Store) -> Source:
         ):
             for ask, attempt in batch:
                 assert isinstance(ask, Wanted)
-                yield ask.place, attempt.completion
+                for place in ask.places:
+                    yield place, attempt.completion
         if errors:
             raise ProviderError(
                 f"benchmark {evaluation.name!r}: {len(errors)} of {len(places)} samples came to "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,7 +13,7 @@ from pathlib import Path
 from r1cli.collecting import Ask, Sampler, collect, wanted
 from r1cli.data.row_writer import RowWriter, check_out
 from r1cli.data.rows import load_rows
-from r1cli.data.source import named
+from r1cli.data.source import named, read_from
 from r1cli.errors import ProviderError, R1Error
 from r1cli.generation.output import rows_of
 from r1cli.generation.prompts import Item, Prompts
@@ -70,7 +71,7 @@ class Job:
             log.warning("temperature 0 draws one sample per prompt, not %d", self.sampling.n)
         self.rewards = [self._reward(place, plugins) for place in range(len(recipe.rewards))]
         name, args = named(recipe.dataset.name, recipe.dataset.args, plugins)
-        self.read = [Path(args["path"]).expanduser()] if name == "file" else []
+        self.read = read_from(args)
         rows = load_rows(name, args, plugins, where="--dataset")
         self.rows = rows.select(range(min(recipe.limit or len(rows), len(rows))))
         for reward in self.rewards:
@@ -143,9 +144,9 @@ class Job:
             raise ProviderError(f"none of {tally.wanted} samples came; the first: {errors[0]}")
         return tally
 
-    def _survey(self, store: Store) -> tuple[dict[int, int], Tally]:
+    def _survey(self, store: Store) -> tuple[Counter[int], Tally]:
         """How many samples each row lacks, where any; every prompt is checked on the way."""
-        lacking, tally = {}, Tally()
+        lacking, tally = Counter[int](), Tally()
         for item in self.prompts:
             missing = len(store.missing(self.key(item), item.samples))
             tally.wanted += len(item.samples)
@@ -155,16 +156,26 @@ class Job:
         return lacking, tally
 
     def _write(self, out: Path, judging: Judging, tally: Tally) -> None:
-        items = iter(self.prompts)
+        items, there, broken = iter(self.prompts), 0, list[str]()
         with RowWriter(out) as writer:
             while several := list(islice(items, TOGETHER)):
                 found = judging.judge([(item, self.key(item)) for item in several])
                 for item, attempts in zip(several, found, strict=True):
                     row = self.rows[item.row]
-                    outcomes = [judging.outcomes(attempt, row) for attempt in attempts]
+                    there += len(attempts)
+                    outcomes = judging.outcomes(attempts, item)
+                    broken += [o.reason for said in outcomes for o in said if o.status == "failed"]
                     for one in rows_of(item, row, attempts, outcomes, self.rewards, self.recipe):
                         writer.write(one)
             tally.rows = writer.count
+            if broken:
+                log.warning(
+                    "%d judgements failed and count for nothing; the next run makes them again; "
+                    "the first: %s",
+                    *(len(broken), broken[0]),
+                )
+            if (gone := tally.wanted - tally.failed - there) > 0:
+                log.warning("%d samples are no longer in the store; the next run draws them", gone)
             if not tally.rows:
                 raise R1Error(
                     f"keep {self.recipe.keep!r} leaves none of {tally.wanted - tally.failed} "

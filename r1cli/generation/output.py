@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ from r1cli.records import Attempt
 from r1cli.scoring import BoundReward
 from r1cli.types import Outcome
 
-IN_THE_WAY = ("completion",)
-"""A column that would be trained on instead of `messages`."""
+IN_THE_WAY = re.compile(r"completion|(reward|outcome)/.*", re.DOTALL)
+"""Columns that would be trained on instead of `messages`, or were said of another answer."""
 
 
 def score(outcomes: Sequence[Outcome], rewards: Sequence[BoundReward]) -> float | None:
@@ -54,7 +55,7 @@ def rows_of(
     scores = [score(one, rewards) for one in outcomes]
     for place in kept(attempts, scores, recipe):
         attempt = attempts[place]
-        given = {name: value for name, value in row.items() if name not in IN_THE_WAY}
+        given = {name: value for name, value in row.items() if not IN_THE_WAY.fullmatch(name)}
         judged = zip(rewards, outcomes[place], strict=True)
         yield {
             **given,

@@ -12,7 +12,7 @@ from r1cli.collecting import Ask
 from r1cli.errors import UsageError, suggest
 from r1cli.extras import require
 from r1cli.generation.recipe import UUID, PromptKeys
-from r1cli.problem import problem_hash
+from r1cli.problem import own, problem_hash
 from r1cli.types import Message, Prompt
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Prompts:
             if number % of != first:
                 continue
             given = row.get(self.keys.column)  # beside a template it may hold anything
-            problem = problem_hash(given if isinstance(given, str | list) else prompt)
+            problem = problem_hash(own(given) if isinstance(given, str | list) else prompt)
             named = row.get(self.uuid_column)
             if named in (None, ""):
                 named = uuid.uuid5(uuid.NAMESPACE_OID, f"{key}-{time}")
@@ -88,8 +88,8 @@ class Prompts:
         self._check(turns, where)
         if self.keys.system and turns[0]["role"] != "system":
             turns = [{"role": "system", "content": self.keys.system}, *turns]
-        # Arrow gives each message the keys of all, as None: no part of this conversation.
-        return [{name: said for name, said in turn.items() if said is not None} for turn in turns]
+        conversation: list[Message] = own(turns)
+        return conversation
 
     def _check(self, turns: Any, where: str) -> None:
         """Raise unless it is a conversation that the model is to answer."""

@@ -111,6 +111,11 @@ def load(path: Path | None, options: Mapping[str, Any]) -> GenerateRecipe:
             )
     if recipe.rewards and not any(reward.weight for reward in recipe.rewards):
         raise UsageError("every reward has weight 0: no score can be made of them")
+    if recipe.prompt.chat_template_kwargs and "chat_template_kwargs" in recipe.engine.args:
+        raise UsageError(
+            "chat_template_kwargs is an argument of the engine and a key of prompt "
+            "(--chat-template-kwarg): say it at one of them"
+        )
     chosen = recipe.engine.name if "name" in recipe.engine.model_fields_set else "openai"
     if recipe.backend == "distilabel" and chosen != "openai":
         raise UsageError(

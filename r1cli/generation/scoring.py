@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,37 +84,51 @@ class Judging:
         found = [attempts_of(item, self.store.find(key)) for item, key in items]
         if not self.rewards:
             return found
-        rows = [self.rows[item.row] for item, _ in items]
-        lacking: list[tuple[Attempt, Mapping[str, Any]]] = []
-        for attempts, row in zip(found, rows, strict=True):
-            new = [attempt for attempt in attempts if self._lacks(attempt, row)]
-            # A reward that compares the samples of a prompt must see them all.
-            several = new if all(reward.per_sample for reward in self.rewards) else attempts
-            lacking += [(attempt, row) for attempt in several if new]
-        if not lacking:
+        calls: defaultdict[int, list[tuple[Attempt, Item]]] = defaultdict(list)
+        alone, times = all(reward.per_sample for reward in self.rewards), Counter[str]()
+        for (item, key), attempts in zip(items, found, strict=True):
+            said = zip(attempts, self.outcomes(attempts, item), strict=True)
+            new = [one for one, outcomes in said if any(o.status == "failed" for o in outcomes)]
+            if new:
+                # A reward that compares the samples of a prompt must see them all, and by its side
+                # in one call none of another row that asks the same.
+                several = new if alone else attempts
+                calls[0 if alone else times[key]] += [(attempt, item) for attempt in several]
+            times[key] += 1
+        if not calls:
             return found
-        self._score(lacking)
+        for call in calls.values():
+            self._score(call)
         return [attempts_of(item, self.store.find(key)) for item, key in items]
 
-    def _lacks(self, attempt: Attempt, row: Mapping[str, Any]) -> bool:
-        return any(outcome.status == "failed" for outcome in self.outcomes(attempt, row))
+    def outcomes(self, attempts: Sequence[Attempt], item: Item) -> list[list[Outcome]]:
+        """What each reward says of each; `failed` where it has not said anything yet, or failed."""
+        unknown, specs = Outcome("failed", reason="not judged"), self._specs(item)
+        return [
+            [
+                attempt.outcome(reward.name, spec) or unknown
+                for reward, spec in zip(self.rewards, specs, strict=True)
+            ]
+            for attempt in attempts
+        ]
 
-    def outcomes(self, attempt: Attempt, row: Mapping[str, Any]) -> list[Outcome]:
-        """What each reward says of it; one that has not said anything yet, or failed, `failed`."""
-        said = (attempt.outcome(reward.name, spec(reward, row)) for reward in self.rewards)
-        return [outcome or Outcome("failed", reason="not judged") for outcome in said]
+    def _specs(self, item: Item) -> list[str]:
+        row = self.rows[item.row]
+        return [spec(reward, row, item.samples) for reward in self.rewards]
 
-    def _score(self, flat: Sequence[tuple[Attempt, Mapping[str, Any]]]) -> None:
-        columns = {name: [row[name] for _, row in flat] for name in self.rows.column_names}
+    def _score(self, call: Sequence[tuple[Attempt, Item]]) -> None:
+        items = {item.row: item for _, item in call}
+        rows = {number: self.rows[number] for number in items}
+        specs = {number: self._specs(item) for number, item in items.items()}
         scored = self._scorer.score(
-            [attempt.completion for attempt, _ in flat],
-            [attempt.messages for attempt, _ in flat],
-            columns,
+            [attempt.completion for attempt, _ in call],
+            [attempt.messages for attempt, _ in call],
+            {name: [rows[item.row][name] for _, item in call] for name in self.rows.column_names},
         )
         self.store.judge(
-            Judgement.of(attempt, reward.name, spec(reward, row), outcome)
-            for reward, outcomes in zip(self.rewards, scored, strict=True)
-            for (attempt, row), outcome in zip(flat, outcomes, strict=True)
+            Judgement.of(attempt, reward.name, specs[item.row][place], outcome)
+            for place, (reward, outcomes) in enumerate(zip(self.rewards, scored, strict=True))
+            for (attempt, item), outcome in zip(call, outcomes, strict=True)
         )
 
 
@@ -121,10 +136,15 @@ def attempts_of(item: Item, attempts: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in attempts if attempt.index in item.samples]
 
 
-def spec(reward: BoundReward, row: Mapping[str, Any]) -> str:
-    """Under which a judgement of this reward on this row is kept."""
+def spec(reward: BoundReward, row: Mapping[str, Any], samples: range | None = None) -> str:
+    """Under which a judgement of this reward on this row is kept.
+
+    A reward that compares says something else of a sample among others: their range is part of it.
+    """
     services = signature.services(reward.function)
     args = {name: value for name, value in reward.args.items() if name not in services}
+    if not reward.per_sample:
+        args["compared with"] = samples
     known = reward.columns
     read = (*known.required, *known.optional)
     if signature.collects_columns(reward.function):

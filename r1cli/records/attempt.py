@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -134,6 +134,20 @@ class Judgement:
     @property
     def outcome(self) -> Outcome:
         return Outcome(self.status, self.value, self.reason)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Judgement:
+        """The judgement of a stored row; fields that it does not know are passed over."""
+        return cls(**{f.name: row[f.name] for f in fields(cls) if f.name in row})
+
+
+def _needed(kind: type[Attempt | Judgement]) -> frozenset[str]:
+    unset = (MISSING, MISSING)
+    return frozenset(f.name for f in fields(kind) if (f.default, f.default_factory) == unset)
+
+
+NEEDED = {"attempts": _needed(Attempt), "rewards": _needed(Judgement)}
+"""By the folder of the rows: the fields without which a line is no row."""
 
 
 def text_hash(text: str) -> str:

@@ -58,20 +58,22 @@ class Places:
         found += self._fresh.get(key, [])
         return sorted(found, key=lambda place: (place.sample, place.file, place.offset))
 
-    def firsts(self) -> np.ndarray:
-        """One place per key and index, the earliest, as a table in the order of the files."""
+    def firsts(self) -> tuple[np.ndarray, np.ndarray]:
+        """One place per key and index, the earliest, as a table in the order of the files, and
+        whether there are others of it."""
         import numpy as np
 
         self._settle()
         if not self._runs:
-            return np.empty(0, ROW)
+            return np.empty(0, ROW), np.empty(0, bool)
         table = np.concatenate([run.table for run in self._runs])
         names = ("offset", "file", "sample", "low", "high")  # the last one sorts first
         table = table[np.lexsort([table[name] for name in names])]
         new = np.ones(len(table), bool)
         new[1:] = np.logical_or.reduce([table[n][1:] != table[n][:-1] for n in names[2:]])
-        table = table[new]
-        return table[np.lexsort([table["offset"], table["file"]])]
+        table, again = table[new], ~np.append(new[1:], True)[new]
+        order = np.lexsort([table["offset"], table["file"]])
+        return table[order], again[order]
 
     def _settle(self) -> None:
         import numpy as np

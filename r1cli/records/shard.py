@@ -26,7 +26,9 @@ from r1cli.held_files import create_held
 ENTRY = struct.Struct("<16sQII")
 """Key, offset, length, index."""
 
-ADDRESS = re.compile(rb'\{"key":"([0-9a-f]{32})","index":(\d+),')
+ADDRESS = re.compile(rb'\{"key": ?"([0-9a-f]{32})", ?"index": ?(\d{1,9}),')
+WHOLE = (b"}\n", b"}\r\n")
+"""How a row ends that is not torn. Who wrote it with another program has other spaces and ends."""
 SUFFIX, INDEX_SUFFIX = ".jsonl", ".index"
 
 
@@ -63,9 +65,9 @@ class Writer:
         """
         entries, size, text = [], self.size, []
         for line in lines:
-            found = ADDRESS.match(line)
-            assert found, line[:80]
-            key, index = _address(found)
+            address = address_of(line)
+            assert address, line[:80]
+            key, index = address
             entries.append(ENTRY.pack(key, size, len(line), index))
             text.append(line)
             size += len(line)
@@ -120,11 +122,14 @@ def _tells(known: bytes, path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(offset)
         line = file.read(length)
+    return address_of(line) == (key, index)
+
+
+def address_of(line: bytes) -> tuple[bytes, int] | None:
+    """The key and index of a row; None where the line is none, or is not whole."""
     found = ADDRESS.match(line)
-    return bool(found and line.endswith(b"}\n") and _address(found) == (key, index))
-
-
-def _address(found: re.Match[bytes]) -> tuple[bytes, int]:
+    if not found or not line.endswith(WHOLE):
+        return None
     return bytes.fromhex(found[1].decode()), int(found[2])
 
 
@@ -145,9 +150,8 @@ def _looked_up(path: Path, start: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         for line in file:
-            address = ADDRESS.match(line)
-            if address and line.endswith(b"}\n"):
-                key, index = _address(address)
+            if address := address_of(line):
+                key, index = address
                 found.append(ENTRY.pack(key, start, len(line), index))
             start += len(line)
     return b"".join(found)

@@ -13,6 +13,7 @@ from typing import Any
 from r1cli.errors import UsageError
 from r1cli.extras import require
 from r1cli.records import shard
+from r1cli.records.attempt import NEEDED
 from r1cli.records.places import Place, Places, iterate
 
 log = logging.getLogger(__name__)
@@ -93,17 +94,23 @@ class Shards:
             self._known.append(0)
         return self._files.index(path)
 
-    def find(self, key: str) -> list[Row]:
-        """All rows of a key, by index, the older first where one index is there twice."""
+    def find(self, key: str, index: int | None = None) -> list[Row]:
+        """All rows of a key, or of one index of it, by index; of equal ones the older first.
+
+        Two processes may draw one index at a time. What counts is when it was `created`, not whose
+        file was begun first: what one has made use of must not be replaced by what comes later.
+        """
         with self._lock:
             while True:
                 places = self._places.find(bytes.fromhex(key))
+                wanted = [place for place in places if index in (None, place.sample)]
                 try:
-                    rows = [self._row(self._files[place.file], place) for place in places]
+                    rows = [self._row(self._files[place.file], place) for place in wanted]
                 except FileNotFoundError:  # it was merged away: the rows are in another one now
                     self.refresh()
                 else:
-                    return [row for row in rows if row is not None]
+                    there = [row for row in rows if row is not None]
+                    return sorted(there, key=lambda row: (row["index"], row.get("created", 0)))
 
     def indices(self, key: str) -> list[int]:
         """The indices of a key that are there; no row is read for it."""
@@ -113,12 +120,14 @@ class Shards:
     def scan(self, keep: Callable[[Row], bool] = lambda row: True) -> Iterator[Row]:
         """Every row, of each address the oldest, in the order of the files."""
         with self._lock:
-            table, files = self._places.firsts(), self.files
-        for place in iterate(table):
+            (table, again), files = self._places.firsts(), self.files
+        for place, repeated in zip(iterate(table), again.tolist(), strict=True):
             path = files[place.file]
             try:
                 with self._lock:
                     row = self._row(path, place)
+                if row is not None and repeated:
+                    row = next(iter(self.find(row["key"], place.sample)), None)
             except FileNotFoundError:
                 raise UsageError(
                     f"{path} was merged away by r1 records gc meanwhile; run the command again"
@@ -135,11 +144,8 @@ class Shards:
 
     def _row(self, path: Path, place: Place) -> Row | None:
         line = os.pread(self._handle(path), place.length, place.offset)
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
+        row = row_of(line, path.parent)
+        if row is None:
             log.warning(
                 "%s: no row at byte %d; it is left out, and drawn again after r1 records gc",
                 *(path, place.offset),
@@ -158,3 +164,12 @@ class Shards:
         for handle in self._handles.values():
             os.close(handle)
         self._handles.clear()
+
+
+def row_of(line: bytes, table: Path) -> Row | None:
+    """The row that a line of a shard in `table` holds; None where it is none."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and row.keys() >= NEEDED[table.name] else None

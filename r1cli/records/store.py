@@ -26,6 +26,8 @@ from r1cli.records.shards import Row, Shards
 VERSION = 1
 MARK = "store.json"
 
+KEY_START = 4
+
 NEAR = 4096
 """Keys whose samples an engine may have under way, and so in turns in a file, at a time."""
 
@@ -123,7 +125,7 @@ class Store:
         """All of them by index, the latest last."""
         found: dict[int, list[Judgement]] = {}
         for row in self._rewards.find(key):
-            judged = Judgement(**row)
+            judged = Judgement.from_row(row)
             found.setdefault(judged.index, []).append(judged)
         return found
 
@@ -138,14 +140,19 @@ def _of(row: Row, judged: dict[int, list[Judgement]]) -> tuple[Judgement, ...]:
 def matching(
     *, model: str = "", source: str = "", problem: str = "", before: float | None = None
 ) -> Callable[[Row], bool]:
-    """A filter for `scan`: all that are given must hold. `model` is a name, or the start of a key.
+    """A filter for `scan`: all that are given must hold.
 
-    `before` is a time in seconds since 1970.
+    `model` is a name, or the start of a key from `KEY_START` digits on: a model may well be called
+    "a". `before` is a time in seconds since 1970.
     """
+    by_key = len(model) >= KEY_START
+
+    def of_model(row: Row) -> bool:
+        return row["model_name"] == model or (by_key and row["model"].startswith(model))
 
     def keep(row: Row) -> bool:
         return (
-            (not model or row["model_name"] == model or row["model"].startswith(model))
+            (not model or of_model(row))
             and source in ("", row["source"])
             and row["problem"].startswith(problem)
             and (before is None or row["created"] < before)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
+import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 from r1cli.files import disk_errors
 from r1cli.held_files import abandoned
 from r1cli.records import shard
-from r1cli.records.shards import Row
+from r1cli.records.shards import Row, row_of
 from r1cli.records.store import Store
+
+log = logging.getLogger(__name__)
 
 TOGETHER = 1024
 """Rows that are written at a time."""
@@ -38,7 +41,7 @@ def sweep(folder: Path, drop: Callable[[Row], bool] | None = None) -> Swept:
     """Rewrite the store, without the attempts that `drop` says and what was said of them.
 
     Shards that a process still writes to are left as they are. A new shard is whole before the old
-    ones go: what is killed in between leaves repeats, which count once. Holds 100 bytes per row.
+    ones go: what is killed in between leaves repeats, which count once. Holds 200 bytes per row.
     """
     with Store(folder) as store:  # a newer format is refused
         gone = {attempt.id for attempt in store.scan(drop)} if drop else set()
@@ -70,18 +73,30 @@ def _merge(table: Path, gone: set[str]) -> tuple[int, int]:
         beside = new.with_suffix(PARTIAL)
         writer = None
         repeats, lines = 0, list[bytes]()
-        seen: set[bytes] = set()
+        first: dict[bytes, float] = {}  # when what there is several times was first created
+        spoilt = 0
+        for row, line in _lines(closed):
+            if row is None:
+                spoilt += 1
+                continue
+            what = _identity(row, line)
+            first[what] = min(first.get(what, math.inf), row.get("created", 0))
+        if spoilt:
+            log.warning("%s: %d lines are no whole rows; they go", table, spoilt)
         dropped: set[str] = set()
         try:
-            for row, line in _rows(closed):
+            for row, line in _lines(closed):
+                if row is None:
+                    continue
                 if (address := f"{row['key']}-{row['index']}") in gone:
                     dropped.add(address)
                     continue
                 what = _identity(row, line)
-                repeats += what in seen
-                if what not in seen:
-                    seen.add(what)
+                if first.get(what) == row.get("created", 0):
+                    del first[what]  # an equal one that comes is a repeat
                     lines.append(line)
+                else:
+                    repeats += 1
                 if len(lines) == TOGETHER:
                     writer = writer or shard.Writer(beside)
                     writer.append(lines)
@@ -115,14 +130,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _rows(paths: Sequence[Path]) -> Iterator[tuple[Row, bytes]]:
-    """All that are whole, as a reader of the store sees them."""
+def _lines(paths: Sequence[Path]) -> Iterator[tuple[Row | None, bytes]]:
+    """All lines, with the row of each as a reader of the store sees it."""
     for path in paths:
         with path.open("rb") as file:
             for line in file:
-                if shard.ADDRESS.match(line) and line.endswith(b"}\n"):
-                    with contextlib.suppress(ValueError):  # bytes of it were lost
-                        yield json.loads(line), line
+                yield row_of(line, path.parent) if shard.address_of(line) else None, line
 
 
 def _identity(row: Row, line: bytes) -> bytes:

@@ -133,6 +133,13 @@ def test_rows_without_attempts_come_last_or_not_at_all(rate, plugins):
     assert order(plugins, "order=null", "max=0.5") == [*"2013"]
 
 
+def test_a_row_that_asks_nothing_is_unknown(rate, plugins):
+    rate(5)
+    with Path("rows.jsonl").open("a") as file:
+        file.write('{"prompt": null, "solution": "1"}\n')
+    assert [*chosen(plugins).items()][4:] == [("Say 0", 0), (None, None)]
+
+
 def test_rows_of_one_rate_are_shuffled_by_the_seed(rate, plugins):
     rate(1)
     orders = {tuple(order(plugins, f".seed={seed}")[1:]) for seed in range(6)}

@@ -131,6 +131,14 @@ def test_a_killed_worker_is_said_in_one_line(monkeypatch):
         (("--against", "aime42"), "no benchmark 'aime42'.*did you mean 'aime2"),
         (("--against-data", "aime24"), "'aime24' is not of the form NAME=FILE"),
         (("--against-data", "aime24=none.jsonl"), "no file none.jsonl"),
+        (
+            ("--against-data", "aime24=aime.jsonl", "--against-data", "aime24=rows.jsonl"),
+            "'aime24=rows.jsonl': there is aime.jsonl for 'aime24' already",
+        ),
+        (
+            ("--against-file", "aime.jsonl", "--out", "r/hits.jsonl", "--report", "./r"),
+            "--out r/hits.jsonl is where --report r has its hits",
+        ),
         (("--against-file", "aime.jsonl", "--column", "prblem"), "did you mean 'problem'"),
         (("--against-file", "aime.jsonl", "--out", "rows.jsonl"), "is what is read"),
         (("--against-file", "aime.jsonl", "--out", "rows.txt"), "rows are written as .jsonl"),
@@ -158,6 +166,33 @@ def test_what_is_read_is_never_written_over(files, r1, given):
     assert answer.exit_code == 2
     assert "is what is read" in answer.stderr
     assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+
+
+@pytest.mark.parametrize("level", ["open-r1", "robust"])
+def test_duplicates_ask_the_same_with_the_same_signs(files, r1, level):
+    """Not what `robust` makes of them, which has neither signs nor brackets."""
+    texts = ["What is 7 - 2?", "What is 7 + 2?", None, "", "what is  7 + 2?", "+", "-"]
+    write("rows.jsonl", [{"problem": text} for text in texts])
+    given = ("--against-file", "aime.jsonl", "--normalise", level, "--dedup")
+    run(r1, *given, "--out", "clean.jsonl")
+    kept = [row["problem"] for row in read(files / "clean.jsonl")]
+    assert kept == [*texts[:4], *texts[5:]]
+
+
+def test_a_benchmark_row_without_text_is_said(files, r1, caplog):
+    write("exam.jsonl", [{"problem": HELD}, {"question": "What is 2 + 2?"}])
+    run(r1, "--against-file", "exam.jsonl")
+    assert "benchmark exam: 1 of 2 rows have no text in 'problem'" in caplog.text
+
+
+def test_a_report_that_breaks_off_leaves_the_hits_of_before(files, r1):
+    run(r1, "--against-file", "aime.jsonl", "--report", "report")
+    before = (files / "report" / "hits.jsonl").read_bytes()
+    with (files / "rows.jsonl").open("a") as file:
+        file.write('{"problem": \n')
+    given = ("--against-file", "aime.jsonl", "--report", "report")
+    assert r1("data", "decontaminate", "rows.jsonl", *given).exit_code == 2
+    assert before and (files / "report" / "hits.jsonl").read_bytes() == before
 
 
 def test_the_report_may_be_the_current_folder(files, r1):

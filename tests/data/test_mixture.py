@@ -33,6 +33,8 @@ def test_counts(sizes, weights, options, expected):
     [
         ([10], [0.05], {}, "weight 0.05 leaves none of the 10 rows of part 0; use at least 0.1"),
         ([10], [2], {}, "20 rows are wanted of part 0, which has 10.*oversample: true"),
+        ([0, 9], [1, 1], {}, "no row is left of part 0: all its problems are held out"),
+        ([0, 9], [1, 1], {"proportions": True}, "no row is left of part 0"),
         ([10, 90], [1, 1], {"proportions": True, "size": 50}, "25 rows are wanted of part 0"),
         ([10, 90], [1, 1000], {"proportions": True}, "weight 1 leaves none of the 10 rows"),
     ],

@@ -75,6 +75,24 @@ def read(name):
     return [json.loads(line) for line in Path(name).read_text("utf-8").splitlines()]
 
 
+def test_rated_again_a_file_takes_the_new_rates_whatever_the_old_ones_were(tmp_path, r1):
+    """Null where nothing was judged, or whole numbers: Parquet would keep those types."""
+    old = [{"prompt": "Say 2", "solution": "2", "pass_rate": None, "pass_rate_scores": []}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps(old[0]) + "\n")
+    run(r1, "--out", "out.parquet")
+    from pyarrow import parquet
+
+    [row] = parquet.read_table("out.parquet").to_pylist()
+    assert (row["pass_rate"], row["pass_rate_scores"]) == (0.5, [1.0, 1.0, 0.0, 0.0])
+
+
+def test_a_folder_that_is_read_gets_no_more_rows(tmp_path, r1):
+    given = ("--model", "model", "--engine", "known", "--reward", "accuracy")
+    answer = r1("data", "pass-rate", tmp_path, *given, "--out", "out.jsonl")
+    assert answer.exit_code == 2
+    assert "--out out.jsonl is in a folder that is read" in answer.stderr
+
+
 def test_rows_between_the_bounds_are_kept_and_no_row_is_lost_unsaid(r1):
     said = run(r1, "--out", "kept.jsonl", "--rates", "all.jsonl", "--min", 0.25, "--max", 0.75)
     assert {key: said[key] for key in ("rows", "kept", "never", "always", "sampled")} == {

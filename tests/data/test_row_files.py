@@ -161,6 +161,23 @@ def test_parquet_keeps_its_types(tmp_path, r1):
     assert made.equals(table.drop_columns("b").rename_columns({"u": "x", "n": "b"}))
 
 
+def test_images_of_a_dataset_are_written_as_they_are_stored(tmp_path, r1):
+    from datasets import Dataset, Features, Image, Value
+
+    kinds = Features({"prompt": Value("string"), "image": Image()})
+    rows = [{"prompt": text, "image": {"bytes": b"\x89PNG", "path": None}} for text in "ab"]
+    (tmp_path / "in").mkdir()
+    Dataset.from_list(rows, features=kinds).to_parquet(tmp_path / "in" / "train.parquet")
+    (tmp_path / "recipe.yaml").write_text(
+        "model: {name: x}\ntrainer: {name: sft}\ndataset: {name: hub, args: {id: in}}\n"
+    )
+    for command, source in (("convert", "in"), ("mix", "recipe.yaml")):
+        out = ("--out",) if command == "mix" else ()
+        answer = r1("data", command, source, *out, "out.parquet")
+        assert answer.exit_code == 0, answer.stderr
+        assert list(RowFile("out.parquet")) == rows
+
+
 def test_convert_renames(tmp_path, r1):
     write(tmp_path / "a.jsonl", [{"a": 1, "b": 2, "c": 3}])
     given = ("--rename", "b=a", "--rename", "x=c")
@@ -183,9 +200,16 @@ def test_convert_stops_at_a_broken_line_or_counts_it(tmp_path, r1):
     ("args", "said"),
     [
         (("convert", "a.jsonl", "a.jsonl"), "--out a.jsonl is what is read"),
+        (("convert", "file", "a.jsonl", "--arg", "path=a.jsonl"), "a.jsonl is what is read"),
+        (("convert", "hub", "b.jsonl", "--arg", "id=."), "b.jsonl is in a folder that is read"),
+        (("convert", "~/a.jsonl", "a.jsonl"), "--out a.jsonl is what is read"),
         (("convert", "no.jsonl", "b.jsonl"), "no such file: no.jsonl"),
         (("convert", "a.jsonl", "b.jsonl", "--rename", "b=c"), "row 1 has no column 'c'; known: a"),
         (("convert", "a.jsonl", "b.jsonl", "--rename", "b"), "'b' is not of the form"),
+        (
+            ("convert", "a.jsonl", "b.jsonl", "--rename", "b=a", "--rename", "c=a"),
+            "'c=a': one of the two has another",
+        ),
         (("convert", "nothing", "b.jsonl"), "'nothing' is no file, no folder, no hub id"),
         (("convert", "a.jsonl", "b.csv"), "rows are written as .jsonl"),
         (("convert", "a.jsonl", "a.jsonl/b.jsonl"), "nothing can be written in .*a.jsonl"),
@@ -196,14 +220,18 @@ def test_convert_stops_at_a_broken_line_or_counts_it(tmp_path, r1):
             ("make", "countdown:x", "--out", "b.jsonl"),
             "'countdown' takes no tasks; it takes: split",
         ),
-        (("make", "countdown", "--out", "b.jsonl", "--difficulty", "9"), r"numbers=\[11\]"),
+        (
+            ("make", "countdown", "--out", "b.jsonl", "--difficulty", "9"),
+            "no difficulty 9: use 0 to 6",
+        ),
         (("make", "countdown", "--out", "b.jsonl", "--split", "dev"), "'split' = 'dev'"),
         (("push", "a.jsonl", "me/x", "--split", "a b"), "'a b' is no name for a split"),
     ],
 )
-def test_what_cannot_be_done(tmp_path, r1, args, said):
+def test_what_cannot_be_done(tmp_path, r1, args, said, monkeypatch):
     import re
 
+    monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "a.jsonl", [{"a": 1}])
     answer = r1("data", *args)
     assert answer.exit_code == 2
@@ -273,12 +301,14 @@ def test_the_rows_held_out_go_to_a_file_of_their_own(tmp_path, r1):
         ("dataset.proportions=false", "size needs proportions: true"),
         ("dataset.test_split_size=8", "test_split_size 8 at .* does not fit 8 rows"),
         ("dataset.mixture.0.path=x.jsonl", "--out x.jsonl is what is read"),
+        ("dataset.mixture.0.path=~/x.jsonl", "--out x.jsonl is what is read"),
         ("dataset.mixture.0.id=a/b", "either id, of the hub, or path, of a file"),
     ],
 )
-def test_a_mixture_that_says_nothing_sensible(tmp_path, r1, set_, said):
+def test_a_mixture_that_says_nothing_sensible(tmp_path, r1, set_, said, monkeypatch):
     import re
 
+    monkeypatch.setenv("HOME", str(tmp_path))
     for name in "abx":
         write(tmp_path / f"{name}.jsonl", [{"q": "x", "text": "y"}] * 20)
     (tmp_path / "recipe.yaml").write_text(MIX)

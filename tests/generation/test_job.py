@@ -14,7 +14,9 @@ from r1cli.files import read_rows
 from r1cli.generation.job import Job
 from r1cli.generation.recipe import load
 from r1cli.plugins import builtin_plugins
-from r1cli.records import Store
+from r1cli.problem import problem_hash
+from r1cli.records import Store, matching
+from r1cli.records.sweep import sweep
 from r1cli.registry import Entry
 from r1cli.types import Completion, Drawn
 
@@ -248,16 +250,26 @@ def test_a_conversation_keeps_its_own_system_prompt(generate, plugins):
     assert len({row["uuid"] for row in made}) == 3 and "u0" not in made[0]["uuid"]
 
 
-def test_a_conversation_does_not_depend_on_the_others_keys(generate, plugins, engine):
-    plain = {"prompt": [{"role": "user", "content": "a"}]}
-    named = {"prompt": [{"role": "user", "content": "b", "name": "ada"}]}
+def test_a_conversation_does_not_depend_on_the_others_keys(generate, plugins, tmp_path):
+    def asks(text, **keys):
+        call = {"function": {"name": "f", "arguments": {text: 1}}}
+        called = {"role": "assistant", "content": "", "tool_calls": [call]}
+        return {"prompt": [called, {"role": "user", "content": text, **keys}]}
+
+    plain, named = asks("a"), asks("b", name="ada")
     plugins["datasets"].add(Entry("datasets", "talk", lambda: [plain], "", "test", False))
     plugins["datasets"].add(Entry("datasets", "both", lambda: [plain, named], "", "test", False))
     _, first = generate(**{"dataset.name": "talk"})
     tally, both = generate(**{"dataset.name": "both"})
     assert (tally.kept, tally.sampled) == (2, 2)
     assert both[0]["messages"] == first[0]["messages"]
-    assert both[2]["messages"][0] == named["prompt"][0]
+    assert [both[0]["messages"][:-1], both[2]["messages"][:-1]] == [
+        plain["prompt"],
+        named["prompt"],
+    ]
+    with Store(tmp_path / "records") as store:
+        problems = {attempt.problem for attempt in store.scan()}
+    assert problems == {problem_hash(one["prompt"]) for one in (plain, named)}
 
 
 def test_what_identifies_a_row_is_kept_whatever_it_is(generate, plugins):
@@ -283,6 +295,38 @@ def test_what_failed_here_and_another_process_drew_is_in_the_file(generate, engi
     assert (tally.failed, len(rows)) == (2, 10)
     with Store(tmp_path / "records") as store:
         assert {row["attempt"] for row in rows} == {attempt.id for attempt in store.scan()}
+
+
+def test_what_a_sweep_drops_meanwhile_is_said(generate, engine, tmp_path, caplog):
+    def fails(text):
+        sweep(tmp_path / "records", matching(source="generate"))
+
+    generate(limit=2)
+    engine.fails = fails
+    tally, rows = generate(limit=3)
+    assert (tally.kept, tally.sampled, len(rows)) == (4, 2, 2)
+    assert "4 samples are no longer in the store; the next run draws them" in caplog.text
+    assert generate(limit=3)[0].sampled == 4
+
+
+def test_what_a_sweep_drops_before_its_turn_is_drawn(
+    generate, engine, plugins, monkeypatch, tmp_path
+):
+    def fails(text):
+        if text == "p0":
+            sweep(tmp_path / "records", matching(source="generate"))
+
+    def missing(store, key, wanted):
+        store.refresh()  # as a reader does that finds a file gone
+        return looked(store, key, wanted)
+
+    looked = Store.missing
+    plugins["datasets"].add(Entry("datasets", "end", lambda: ROWS[3:], "", "test", False))
+    generate(**{"dataset.name": "end"})
+    engine.fails = fails
+    monkeypatch.setattr(Store, "missing", missing)
+    tally, rows = generate()
+    assert (tally.kept, tally.sampled, len(rows)) == (4, 10, 10)
 
 
 def judged(folder):
@@ -312,6 +356,46 @@ def test_samples_that_were_drawn_before_are_scored_too(generate, plugins):
     plugins["datasets"].add(Entry("datasets", "gone", lambda: gone, "", "test", False))
     _, rows = generate(rewards=[{"name": "even"}], **{"dataset.name": "gone"})
     assert {row["outcome/even"] for row in rows} == {"not_applicable"}  # another gold
+
+
+async def among(completions, prompts):
+    """How many samples there are of the prompt in one call."""
+    return [float(prompts.count(prompt)) for prompt in prompts]
+
+
+def test_samples_are_compared_with_those_of_their_row_alone(generate, plugins):
+    twice = [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "a"}]
+    plugins["datasets"].add(Entry("datasets", "twice", lambda: twice, "", "test", False))
+    plugins["rewards"].add(Entry("rewards", "among", among, "", "test", False))
+    for n in (2, 4, 1, 2):
+        options = {"dataset.name": "twice", "sampling.n": n}
+        _, rows = generate(rewards=[{"name": "among"}], **options)
+        assert [row["reward/among"] for row in rows] == [float(n)] * 3 * n
+
+
+def test_what_was_said_of_another_answer_goes_with_it(generate, plugins):
+    judged = [{"prompt": "a", "reward/old": 1.0, "outcome/old": "score", "pass_rate": 0.5}]
+    plugins["datasets"].add(Entry("datasets", "judged", lambda: judged, "", "test", False))
+    _, rows = generate(**{"dataset.name": "judged"})
+    assert [(row.keys() & judged[0].keys()) for row in rows] == [{"prompt", "pass_rate"}] * 2
+
+
+def test_samples_that_could_not_be_judged_are_said(generate, plugins, caplog):
+    def flaky(completions):
+        if down:
+            raise ProviderError("the judge is down")
+        return [1.0] * len(completions)
+
+    down = [True]
+    plugins["rewards"].add(Entry("rewards", "flaky", flaky, "", "test", False))
+    _, rows = generate(rewards=[{"name": "even"}, {"name": "flaky"}])
+    assert {row["outcome/flaky"] for row in rows} == {"failed"}
+    assert "10 judgements failed and count for nothing" in caplog.text
+    assert "the judge is down" in caplog.text
+    caplog.clear()
+    down.clear()
+    assert len(generate(rewards=[{"name": "flaky"}], keep="correct")[1]) == 10
+    assert "judgements failed" not in caplog.text
 
 
 def test_a_reward_that_raises_ends_it_and_the_samples_stay(generate, plugins, tmp_path):
@@ -419,6 +503,11 @@ def test_another_dataset_or_engine_is_not_given_the_arguments_of_the_files(recip
         ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: -1}]", "'a' has weight -1"),
         ("model: m\ndataset: {name: d}\nrewards: [{name: a, weight: 0}]", "weight 0: no score"),
         ("model: m\ndataset: {name: d}\nrewards: [{name: a}, {name: a}]", "'a' is there twice"),
+        (
+            "model: m\ndataset: {name: d}\nprompt: {chat_template_kwargs: {a: 1}}\n"
+            "engine: {args: {chat_template_kwargs: {b: 1}}}",
+            "say it at one of them",
+        ),
     ],
 )
 def test_a_recipe_that_says_nothing_sensible(recipe, text, said):

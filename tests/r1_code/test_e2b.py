@@ -216,7 +216,7 @@ def test_an_outage_in_the_midst_of_a_run(server):
             task = asyncio.create_task(
                 provider.run(Program("python", "import time; time.sleep(2)"))
             )
-            await asyncio.to_thread(server.started.wait, 10)
+            await asyncio.to_thread(server.started.wait, 60)
             server.stop()
             return await task
 
@@ -230,7 +230,7 @@ def test_a_cancelled_run_kills_its_sandbox_and_leaves_room(server):
             task = asyncio.create_task(
                 provider.run(Program("python", "import time; time.sleep(3)"))
             )
-            await asyncio.to_thread(server.started.wait, 10)
+            await asyncio.to_thread(server.started.wait, 60)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()
@@ -262,7 +262,7 @@ def test_closing_the_service_kills_what_runs(server):
             server.started.clear()
             program = Program("python", "import time; time.sleep(5)")
             task = asyncio.create_task(service.arun([program]))
-            await asyncio.to_thread(server.started.wait, 10)
+            await asyncio.to_thread(server.started.wait, 60)
         task.cancel()
 
     asyncio.run(go())

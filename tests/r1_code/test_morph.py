@@ -242,7 +242,7 @@ def test_a_cancelled_run_stops_its_instance_and_leaves_room(server):
             task = asyncio.create_task(
                 provider.run(Program("python", "import time; time.sleep(3)"))
             )
-            await asyncio.to_thread(server.running_harness.wait, 10)
+            await asyncio.to_thread(server.running_harness.wait, 60)
             task.cancel()
             await asyncio.wait([task])
             assert task.cancelled()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -58,7 +59,7 @@ class Echo:
         self.ran.append(program)
         if program.source == "wait":
             self.waiting.set()
-            await asyncio.to_thread(self.go.wait, 20)
+            await asyncio.to_thread(self.go.wait, 120)
         if program.source == "no key":
             raise ProviderError("the sandbox wants a key")
         if program.language == "full":
@@ -157,11 +158,11 @@ def test_a_batch_in_one_request(url):
 def test_a_full_queue_answers_429_and_a_client_waits(url, echo):
     def post(count):
         programs = [{"language": "echo", "source": "wait"}, {"language": "echo", "source": "x"}]
-        return httpx.post(f"{url}/execute_batch", json={"programs": programs[:count]}, timeout=30)
+        return httpx.post(f"{url}/execute_batch", json={"programs": programs[:count]}, timeout=120)
 
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(post, 2)
-        assert echo.waiting.wait(10)
+        assert echo.waiting.wait(60)
         full = post(1)
         assert (full.status_code, int(full.headers["retry-after"]) >= 1) == (429, True)
         assert full.json() == {"detail": "the queue of 2 programs has no room"}
@@ -290,7 +291,7 @@ def python_url():
 def scripts(url, *scripts, language="python", timeout=5):
     body = {"scripts": scripts, "languages": [language] * len(scripts)}
     body |= {"timeout": timeout, "request_timeout": timeout - 1}
-    answer = httpx.post(f"{url}/execute_batch", json=body, timeout=60)
+    answer = httpx.post(f"{url}/execute_batch", json=body, timeout=120)
     assert answer.status_code == 200
     return answer.json()
 
@@ -328,7 +329,7 @@ def test_a_script_without_output(python_url):
 
 def test_scripts_that_fail_fail_no_other(python_url):
     fine, raises, late, broken = scripts(
-        python_url, "1", "1 / 0", "while True: pass", "def (", timeout=2
+        python_url, "1", "1 / 0", "while True: pass", "def (", timeout=4
     )
     assert (fine["text"], fine["exception_str"]) == ("1", None)
     error = raises["execution"]["error"]
@@ -348,8 +349,10 @@ def test_a_script_that_cannot_be_run_is_told_in_its_row(python_url):
 # -- the command -----------------------------------------------------------------------------------
 
 
-def test_sigterm_finishes_what_runs_and_takes_nothing_more():
-    source = "import time; time.sleep(1.5); print('done')"
+def test_sigterm_finishes_what_runs_and_takes_nothing_more(tmp_path):
+    go = tmp_path / "go"
+    source = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)\n"
+    source += "print('done')"
     program = {"programs": [{"language": "python", "source": source}]}
     with PistonServer() as server, ThreadPoolExecutor() as pool:
         command = [sys.executable, "-m", "r1cli", "serve", "router", "--provider", "piston"]
@@ -358,9 +361,9 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_more():
         line = process.stderr.readline()
         assert line.startswith("r1: serving code provider 'piston' at http://127.0.0.1:"), line
         url = line.split()[-1]
-        answer = pool.submit(httpx.post, f"{url}/execute_batch", json=program, timeout=30)
+        answer = pool.submit(httpx.post, f"{url}/execute_batch", json=program, timeout=120)
         while not server.running:
-            pass
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         refused = False
         while not refused:
@@ -369,8 +372,9 @@ def test_sigterm_finishes_what_runs_and_takes_nothing_more():
             except httpx.TransportError:
                 refused = True
         assert not answer.done()
+        go.touch()
         assert b"ZG9uZQo=" in answer.result().content
-        _, rest = process.communicate(timeout=20)
+        _, rest = process.communicate(timeout=120)
     assert process.returncode in (0, -signal.SIGTERM)
     assert "Traceback" not in rest
 

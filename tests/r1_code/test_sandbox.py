@@ -272,9 +272,9 @@ def test_threads_and_ranks_have_their_own() -> None:
     threads = [threading.Thread(target=work) for _ in range(2)]
     for one in [*ranks, *threads]:
         one.start()
-    assert [queue.get(timeout=60) for _ in ranks] == [b"rank\n"] * 2
+    assert [queue.get(timeout=240) for _ in ranks] == [b"rank\n"] * 2
     for one in [*ranks, *threads]:
-        one.join(60)
+        one.join(240)
     assert said == [b"thread\n"] * 2
 
 

@@ -127,6 +127,8 @@ def test_a_smaller_size_is_the_beginning_of_a_larger_one():
         ({"numbers": 1}, r"numbers=\[1\]"),
         ({"numbers": [3, 9]}, r"numbers=\[3, 9\]: use counts of 2 to 8"),
         ({"numbers": []}, r"numbers=\[\]"),
+        ({"difficulty": 7}, "no difficulty 7: use 0 to 6"),
+        ({"difficulty": -1}, "no difficulty -1: use 0 to 6"),
         ({"highest": 0}, "highest=0"),
         ({"targets": (50, 10)}, r"targets=\[50, 10\]"),
         ({"targets": (0, 10)}, r"targets=\[0, 10\]"),

@@ -92,6 +92,12 @@ def test_text_of_csv_is_a_number_only_where_that_is_written_the_same(tmp_path, f
     assert (found, [type(one) for one in found]) == (values, [type(one) for one in values])
 
 
+def test_a_csv_field_may_be_of_many_megabytes(tmp_path):
+    """The tests of a programming problem, say."""
+    write(tmp_path / "a.csv", f"a,b\n1,{'x' * 3_000_000}\n2,y\n")
+    assert [len(row["b"]) for row in rows(file(path="a.csv"))] == [3_000_000, 1]
+
+
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "a.jsonl")
     with pytest.raises(UsageError, match="a.jsonl is a pipe or a device"):

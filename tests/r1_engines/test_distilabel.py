@@ -151,7 +151,8 @@ def test_a_server_that_is_not_there_is_known_before_a_pipeline_is_started(serve,
     write("p")
     began = time.monotonic()
     done = r1(*words(PIPELINE, url, "--out", "d.jsonl"))
-    assert (done.exit_code, time.monotonic() - began < 10) == (5, True)
+    # Mostly imports: an endpoint that is lost later is waited for, 600 s.
+    assert (done.exit_code, time.monotonic() - began < 120) == (5, True)
     assert "ConnectError" in done.stderr.splitlines()[-1]
 
 
@@ -177,7 +178,7 @@ def running(temporary):
         process = subprocess.Popen(
             [sys.executable, "-m", "r1cli", *command], stderr=subprocess.PIPE, text=True
         )
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while stored() < 5 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         assert 5 <= stored() < ROWS * N, process.communicate(timeout=60)
@@ -206,15 +207,15 @@ def _of(process, folder):
 def test_a_stop_leaves_no_process_and_the_next_run_draws_the_rest(
     serve, running, r1, temporary, how
 ):
-    server, url = serve(0.3)
+    server, url = serve(0.6)
     write(*(f"p{n}" for n in range(ROWS)))
     process = running(url)
     process.send_signal(how)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == (130 if how == signal.SIGINT else -how) and "Traceback" not in said
     server.kill()
     server.wait()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while left(temporary):
         assert time.monotonic() < until, left(temporary)
         time.sleep(0.2)
@@ -226,11 +227,11 @@ def test_a_stop_leaves_no_process_and_the_next_run_draws_the_rest(
 
 @pytest.mark.slow
 def test_a_server_that_dies_ends_it_with_all_kept(serve, running):
-    server, url = serve(0.3)
+    server, url = serve(0.6)
     write(*(f"p{n}" for n in range(ROWS)))
     process = running(url, "--engine-arg", "patience=1", "--engine-arg", "tries=2")
     server.kill()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 5 and "Traceback" not in said
     assert "failed: " in said.splitlines()[-1] and stored() >= 5
     assert any(line.startswith("warning: endpoint") for line in said.splitlines())

@@ -187,7 +187,7 @@ from r1_engines.vllm_process import follow, lead
 def process_of_vllm():
     follow()
     print(os.getpid(), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 if __name__ == "__main__":
     lead()
@@ -206,7 +206,7 @@ def test_a_process_of_vllm_hears_no_ctrl_c_and_ends_with_r1(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         r1.communicate(timeout=0.5)
     r1.kill()
-    r1.communicate(timeout=10)  # until nobody holds its stdout
+    r1.communicate(timeout=120)  # until nobody holds its stdout
 
 
 def test_a_server_that_runs_has_its_options_already():

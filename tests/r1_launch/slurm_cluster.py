@@ -133,7 +133,7 @@ class Cluster:
         answer = self.run("squeue", "-h", "-t", "all", "-j", job, "-o", "%T").split()
         return " ".join(sorted(set(answer)))
 
-    def wait_for(self, job: str, wanted: str, seconds: float = 60) -> None:
+    def wait_for(self, job: str, wanted: str, seconds: float = 240) -> None:
         """Wait for a state; one that a job never leaves is not waited through."""
 
         def reached() -> bool:
@@ -144,7 +144,7 @@ class Cluster:
 
         self.wait(reached, f"job {job} is not {wanted}", seconds)
 
-    def wait(self, reached, problem: str, seconds: float = 60) -> None:
+    def wait(self, reached, problem: str, seconds: float = 240) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
             log = (self.root / "log" / "started.log").read_text()[-2000:]

@@ -267,6 +267,16 @@ def test_tasks_of_an_array_have_their_own_logs(slurm_env, r1):
     assert "error: give either" in r1("jobs", "logs", "job").stdout
 
 
+def test_of_an_array_the_task_that_went_wrong_is_shown(slurm_env, r1):
+    """Tasks 1 and 2 of generate: no task 0, and both say that this is no whole array."""
+    launch = ("--launch", 'sbatch=["--array=1,2"]', "--directory", "my_job")
+    number = r1("jobs", "submit", "generate", *launch).stdout.strip()
+    slurm_env.wait_for(number, "FAILED")
+    shown = r1("jobs", "logs", "my_job")
+    assert "error: an --array that is whole is 0-1" in shown.stdout
+    assert f"r1: job {number}: FAILED" in shown.stderr and "exit code 2" in shown.stderr
+
+
 def test_slurm_refuses_in_its_own_words(slurm_env, r1):
     refused = r1("jobs", "submit", "router", "--launch", "partition=nope", "--directory", "job")
     assert refused.exit_code == 2

@@ -25,17 +25,19 @@ benchmarks:
 
 
 def test_checkpoints_are_measured_by_jobs_while_training_goes_on(slurm_env, r1, tmp_path):
+    from slurm_cluster import _free_ports
+
     (tmp_path / "r.yaml").write_text(RECIPE)
     command = [sys.executable, "-m", "r1cli", "train", "sft", "--recipe", "r.yaml", "--run", "run"]
     ranks = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
-    ranks |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29591"}
+    ranks |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_ports(1)[0])}
     done = subprocess.run(
         command, env={**os.environ, **ranks}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     left = (tmp_path / "run/checkpoints").glob("checkpoint-*")
     assert [path.name for path in left] == ["checkpoint-4"]
-    slurm_env.wait(lambda: not slurm_env.run("squeue", "-h").strip(), "jobs go on", 300)
+    slurm_env.wait(lambda: not slurm_env.run("squeue", "-h").strip(), "jobs go on", 600)
     [shown] = json.loads(r1("runs", "show", "run", "--json").stdout)
     assert [score["step"] for score in shown["checkpoint_scores"]] == [2, 4], shown
     assert [score["benchmark"] for score in shown["scores"]] == ["chain_sums"]
@@ -44,25 +46,49 @@ def test_checkpoints_are_measured_by_jobs_while_training_goes_on(slurm_env, r1, 
     assert [(job["state"], job["exit"]) for job in jobs] == [("COMPLETED", 0)] * 3
 
 
-def test_a_job_that_slurm_ends_is_a_failure(slurm_env, r1, tmp_path):
+@pytest.fixture
+def jobs(slurm_env, tmp_path):
+    """The benchmark jobs of a run that is open here."""
     from r1cli.evaluation.launched import Launched
     from r1cli.plugins import builtin_plugins
     from r1cli.recipe_file import load
     from r1cli.run import open_run
 
     (tmp_path / "r.yaml").write_text(RECIPE)
-    recipe = load(str(tmp_path / "r.yaml"))
-    run = open_run(tmp_path / "run", recipe)
-    jobs = Launched(run, builtin_plugins())
-    jobs.submit(recipe.benchmarks[0], run.model, None)
-    [job] = jobs.pending
-    folder = run.directory / job["folder"]
+    run = open_run(tmp_path / "run", load(str(tmp_path / "r.yaml")))
+    yield Launched(run, builtin_plugins())
+    run.release()
+
+
+def submitted(jobs, slurm_env):
+    """The number and the folder of the job submitted last."""
+    folder = jobs.run.directory / jobs.pending[-1]["folder"]
     slurm_env.wait(lambda: (folder / "job.json").exists(), "not submitted")
-    number = json.loads((folder / "job.json").read_text())["id"]
+    return json.loads((folder / "job.json").read_text())["id"], folder
+
+
+def test_a_job_that_slurm_ends_is_a_failure(slurm_env, jobs):
+    run = jobs.run
+    jobs.submit(run.recipe.benchmarks[0], run.model, None)
+    number, folder = submitted(jobs, slurm_env)
     slurm_env.run("scancel", number)
     slurm_env.wait_for(number, "CANCELLED")
     slurm_env.wait(lambda: (folder / "ended").exists(), "its process goes on")
     assert jobs.collect() == [] and jobs.pending == []
     [failure] = run.state["benchmark_failures"]
     assert f"job {number} is CANCELLED; see: r1 jobs logs" in failure["error"]
-    run.release()
+
+
+def test_a_resumed_run_cancels_the_jobs_of_checkpoints_past_its_own(slurm_env, jobs, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    numbers = {}
+    for step in (2, 4):
+        jobs.submit(jobs.run.recipe.benchmarks[0], tmp_path, step)
+        numbers[step], _ = submitted(jobs, slurm_env)
+    slurm_env.run("scancel", numbers[4])  # one that has ended already is no obstacle
+    slurm_env.wait_for(numbers[4], "CANCELLED")
+    jobs.forget(3)
+    assert [job["step"] for job in jobs.pending] == [2]
+    jobs.forget(2)
+    slurm_env.wait_for(numbers[2], "CANCELLED")
+    assert jobs.pending == []

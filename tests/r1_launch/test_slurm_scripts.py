@@ -45,10 +45,10 @@ def log(task: str = "4294967294") -> str:
     return path.read_text() if path.exists() else ""
 
 
-@pytest.mark.parametrize("script", ["train.slurm", "train-nodes.slurm"])
-def test_the_signal_before_the_limit_saves_and_queues_again(slurm_env, sbatch, script):
+@pytest.mark.parametrize(("script", "nodes"), [("train.slurm", 1), ("train-nodes.slurm", 2)])
+def test_the_signal_before_the_limit_saves_and_queues_again(slurm_env, sbatch, script, nodes):
     job = sbatch(TRAINS, script, "grpo")
-    slurm_env.wait(lambda: "training" in log(), "no start")
+    slurm_env.wait(lambda: log().count("training\n") == nodes, "no start")
     slurm_env.run("scancel", "--signal=USR1", "--batch", job)
     slurm_env.wait(lambda: "resumed" in log(), f"not resumed: {log()}")
     slurm_env.wait_for(job, "COMPLETED")
@@ -100,6 +100,19 @@ def test_an_array_shares_the_work(slurm_env, sbatch, script, command):
     ]
 
 
+@pytest.mark.parametrize("script", [pytest.param("pass-rate", marks=pytest.mark.slow), "generate"])
+def test_a_task_at_its_limit_queues_again_alone(slurm_env, sbatch, script):
+    """The last task has the array's own number, by which `scontrol` would mean all of them."""
+    asks = "#!/bin/bash\necho asked\n[[ $SLURM_JOB_ID != $SLURM_ARRAY_JOB_ID ]] || "
+    asks += "[ -f asked ] || { touch asked; sleep 60; }\n"
+    job = sbatch(asks, f"{script}.slurm", "--sbatch--array=0-1", "D")
+    slurm_env.wait(lambda: log("0") and Path("asked").exists(), "no start")
+    slurm_env.run("scancel", "--signal=USR1", "--batch", f"{job}_1")
+    slurm_env.wait(lambda: log("1").count("asked") == 2, f"not started again: {log('1')}")
+    slurm_env.wait_for(job, "COMPLETED")
+    assert log("0") == "asked\n"
+
+
 @pytest.mark.slow
 def test_pass_rates_of_an_array_are_those_of_one_process(slurm_env, sbatch, r1):
     """The tiny model itself; all tasks begin the store at once."""
@@ -112,7 +125,7 @@ def test_pass_rates_of_an_array_are_those_of_one_process(slurm_env, sbatch, r1):
     files = ["--out", "kept.jsonl", "--rates", "rates.jsonl"]
     real = f'#!/bin/sh\nexec {sys.executable} -m r1cli "$@"\n'
     job = sbatch(real, "pass-rate.slurm", "--sbatch--array=0-2", *given, *files)
-    slurm_env.wait(lambda: not slurm_env.run("squeue", "-h", "-j", job).strip(), "goes on", 300)
+    slurm_env.wait(lambda: not slurm_env.run("squeue", "-h", "-j", job).strip(), "goes on", 600)
     for task in "012":
         assert "sampled into runs/records; without --shard the files are written" in log(task)
     written = []
@@ -150,9 +163,9 @@ def test_a_server_that_does_not_start_shows_its_log(slurm_env, sbatch):
 
 def test_a_server_that_is_never_ready_ends_the_job(slurm_env, sbatch):
     served = {"R1_SERVE_NODES": "1", "R1_SERVE": "echo loading; sleep 60", "R1_SERVE_PORT": "9"}
-    job = sbatch(TRAINS, "train-nodes.slurm", "grpo", **served, R1_SERVE_SECONDS="2")
+    job = sbatch(TRAINS, "train-nodes.slurm", "grpo", **served, R1_SERVE_SECONDS="5")
     slurm_env.wait_for(job, "FAILED")
-    assert "r1: the server on n1 was not ready in 2 s; the end of ./server-" in log()
+    assert "r1: the server on n1 was not ready in 5 s; the end of ./server-" in log()
     assert "\nloading" in log()
 
 
@@ -160,7 +173,8 @@ def test_a_server_that_dies_stops_the_training_with_a_checkpoint(slurm_env, sbat
     from slurm_cluster import _free_ports
 
     port = str(_free_ports(1)[0])
-    serve = SERVER.replace("exec", "exec timeout 6")
+    serve = SERVER.replace("exec ", "")
+    serve += " & until grep -qs training log-*; do sleep 0.1; done; kill $!"
     served = {"R1_SERVE_NODES": "1", "R1_SERVE": serve, "R1_SERVE_PORT": port}
     job = sbatch(TRAINS, "train-nodes.slurm", "grpo", **served)
     slurm_env.wait_for(job, "FAILED")

@@ -87,4 +87,12 @@ def test_no_rank_outlives_a_killed_r1(started):
     assert sorted(pids) == [0, 1]
     process.kill()
     process.wait()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids.values()), seconds=10)
+    wait_until(lambda: not any(map(runs, pids.values())), seconds=60)
+
+
+def runs(pid):
+    """Whether it is there, and is no zombie that nobody has taken in yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -129,7 +129,7 @@ def test_every_completion_gets_its_own(server: Server) -> None:
 
 def test_no_more_than_concurrency_at_a_time(server: Server) -> None:
     def slow(body: dict[str, Any], code: str) -> str:
-        time.sleep(0.03)
+        time.sleep(0.1)
         return f"Verdict {code}: 1"
 
     server.reply = slow
@@ -139,7 +139,7 @@ def test_no_more_than_concurrency_at_a_time(server: Server) -> None:
 
 def test_calls_on_one_loop_share_the_limit(server: Server) -> None:
     def slow(body: dict[str, Any], code: str) -> str:
-        time.sleep(0.03)
+        time.sleep(0.1)
         return f"Verdict {code}: 1"
 
     async def one_each() -> list[list[float | None]]:

@@ -203,6 +203,16 @@ def test_what_cannot_work_is_said_before_a_step(cold_start, train_tiny, tmp_path
             )
 
 
+def test_a_check_says_that_this_machine_cannot_load_it(r1, caplog):
+    given = ("train", "sft", "--recipe", "tiny/sft", "--set", "model.adapter={quantize: 4bit}")
+    said = r1(*given, "--dry-run")
+    assert said.exit_code == 0, "the recipe may be meant for another machine"
+    assert "(--set) = 4bit needs a GPU, and there is none here" in caplog.text
+    caplog.clear()
+    away = r1(*given, "--on", "slurm", "--dry-run")
+    assert away.exit_code == 0 and not caplog.text, "nodes have what a login node lacks"
+
+
 def test_a_base_that_is_gone_is_named(lora, tmp_path):
     import shutil
 

@@ -32,7 +32,7 @@ def test_both_ranks_stop_at_the_step_that_patience_ends_at(tmp_path):
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

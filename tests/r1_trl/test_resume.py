@@ -75,7 +75,7 @@ def test_kill_9_then_the_same_command_goes_on_from_the_last_checkpoint(cold_star
 
 def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(cold_start, tmp_path):
     directory = tmp_path / "run"
-    process = start(command(cold_start.model, directory))
+    process = start(command(cold_start.model, directory, "trainer.args.max_steps=300"))
     wait_for_step(directory, 3, process)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)

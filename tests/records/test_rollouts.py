@@ -62,7 +62,9 @@ def test_the_command_line(r1, tmp_path):
     assert len((tmp_path / "o.jsonl").read_text().splitlines()) == 2
     none = r1("records", "show", "abc", "--run", "run")
     assert (none.exit_code, len(none.stderr.splitlines())) == (2, 1)
+    assert "abc" in none.stderr
     typo = r1("records", "list", "--source", "evals")
     assert typo.exit_code == 2 and "did you mean 'eval'" in typo.stderr
-    assert r1("records", "gc").exit_code == 2
+    gone = r1("records", "gc")
+    assert (gone.exit_code, gone.stderr) == (2, "error: no attempt store at runs/records\n")
     assert "no attempts in runs/records" in r1("records", "list").stderr

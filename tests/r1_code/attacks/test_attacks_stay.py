@@ -59,7 +59,8 @@ def test_daemons_end_with_the_program(harness: Harness) -> None:
     ids=["sleep", "stop", "pipe", "closed"],
 )
 def test_stalling(source: str, stopped: str, harness: Harness) -> None:
-    ending = only(harness.run(Task(replace(BOUNDS, wall_seconds=0.5), python=source)))
+    bounds = replace(BOUNDS, wall_seconds=0.5) if stopped else BOUNDS
+    ending = only(harness.run(Task(bounds, python=source)))
     assert (ending.stopped, ending.broken) == (stopped, "")
     assert ending.wall_seconds < 5
     assert ending.exit_code == (None if stopped else 7)

@@ -87,9 +87,9 @@ def test_a_tolerance_is_given_by_name():
     ],
 )
 def test_long_output_takes_linear_time(equal, expected, printed):
-    started = time.perf_counter()
+    started = time.process_time()
     assert not equal(expected, printed)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def rows() -> list[dict[str, str]]:

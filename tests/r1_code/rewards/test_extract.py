@@ -98,6 +98,6 @@ def test_the_row_says_the_language_of_the_format():
 
 @pytest.mark.parametrize("text", ["```\n" * 200_000, "`" * 1_000_000, "~~~`\n" * 100_000])
 def test_a_long_text_takes_no_time(text):
-    started = time.perf_counter()
+    started = time.process_time()
     extract(text)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
