@@ -22,6 +22,7 @@ from r1cli.errors import (
     ProviderError,
     R1Error,
     UsageError,
+    causes,
     one_line,
     suggest,
 )
@@ -47,14 +48,15 @@ from r1cli.types import (
 if TYPE_CHECKING:
     from r1cli import ui
     from r1cli.adapters import StoredAdapter, stored_adapter
+    from r1cli.address import direct, http_address
     from r1cli.batch import solve
     from r1cli.chat import prefill, render
     from r1cli.code.service import CodeService
     from r1cli.data.row_file import RowFile
-    from r1cli.endpoint import Endpoint, Gone, Refused, direct, http_address
+    from r1cli.endpoint import Endpoint, Gone, Refused, retry_after
     from r1cli.files import disk_errors, read_rows, write_atomic
     from r1cli.home import cache_folder
-    from r1cli.hub import ensure_reachable
+    from r1cli.hub import ensure_reachable, hub_line
     from r1cli.models import ensure_model, load_config, load_model, load_tokenizer
     from r1cli.pipeline import build_policy
     from r1cli.problem import problem_hash
@@ -79,11 +81,12 @@ _LAZY = {
     "StoredAdapter": "r1cli.adapters",
     "build_policy": "r1cli.pipeline",
     "cache_folder": "r1cli.home",
-    "direct": "r1cli.endpoint",
+    "direct": "r1cli.address",
     "disk_errors": "r1cli.files",
     "ensure_model": "r1cli.models",
     "ensure_reachable": "r1cli.hub",
-    "http_address": "r1cli.endpoint",
+    "http_address": "r1cli.address",
+    "hub_line": "r1cli.hub",
     "list_runs": "r1cli.run",
     "load_config": "r1cli.models",
     "load_model": "r1cli.models",
@@ -93,6 +96,7 @@ _LAZY = {
     "problem_hash": "r1cli.problem",
     "read_rows": "r1cli.files",
     "render": "r1cli.chat",
+    "retry_after": "r1cli.endpoint",
     "solve": "r1cli.batch",
     "stored_adapter": "r1cli.adapters",
     "total": "r1cli.scoring",
@@ -143,12 +147,14 @@ __all__ = [
     "UsageError",
     "build_policy",
     "cache_folder",
+    "causes",
     "direct",
     "disk_errors",
     "ensure_model",
     "ensure_reachable",
     "hookimpl",
     "http_address",
+    "hub_line",
     "list_runs",
     "load_config",
     "load_model",
@@ -160,6 +166,7 @@ __all__ = [
     "read_rows",
     "render",
     "require",
+    "retry_after",
     "solve",
     "stored_adapter",
     "suggest",

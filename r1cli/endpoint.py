@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,9 +14,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
-from r1cli.errors import ProviderError, UsageError
+from r1cli.address import shown
+from r1cli.errors import ProviderError
 
 if TYPE_CHECKING:
     import httpx
@@ -129,7 +128,7 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """Its address, for messages."""
-        return _shown(self.url)
+        return shown(self.url)
 
     async def _is_there(self) -> bool:
         try:
@@ -180,7 +179,7 @@ class Endpoint:
                 raise _Passing(f"an answer of another kind: {said!r}") from None
         status, said = answer.status_code, self._clean(answer.text)
         if answer.has_redirect_location:  # not followed: who is sent the key is for the user to say
-            said = self._clean(f"it is at {_shown(answer.headers['location'])} now")
+            said = self._clean(f"it is at {shown(answer.headers['location'])} now")
         if status in PASSING or status >= 500:
             down, lost = status not in ITS_OWN, status == GATEWAY_TIMEOUT
             wait = retry_after(answer)
@@ -206,29 +205,6 @@ class Endpoint:
         if time.monotonic() - self.told > SAID_EVERY:
             self.told = time.monotonic()
             log.warning(self._failed(said))
-
-
-def direct() -> dict[str, None]:
-    """`mounts` of an httpx client: no proxy leads to this machine, whatever is so for others."""
-    return {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-
-
-def http_address(url: str, what: str) -> str:
-    """The address without a slash at its end; UsageError naming `what` where it is none."""
-    try:
-        sound = bool(urlsplit(url).hostname) and urlsplit(url).port != 0
-    except ValueError:  # an IPv6 address without its end, a port that cannot be
-        sound = False
-    if not sound or not re.fullmatch(r"https?://[^/\s][^\s?#]*", url):
-        raise UsageError(
-            f"{what}: url = {_shown(url)!r} is no address; write http://127.0.0.1:8000/v1, say"
-        )
-    return url.rstrip("/")
-
-
-def _shown(url: str) -> str:
-    """An address without the name and password that it may hold."""
-    return re.sub(r"//[^/@]*@", "//***@", url)
 
 
 def retry_after(answer: httpx.Response) -> float:

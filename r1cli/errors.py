@@ -49,6 +49,14 @@ def one_line(said: object, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
+def causes(error: BaseException) -> list[BaseException]:
+    """The error and what led to it, the first cause last."""
+    chain = [error]
+    while before := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(before)
+    return chain
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: the nearest known one, else all of them."""
     names = sorted(set(known))

@@ -1,6 +1,6 @@
-"""Whether the model hub answers, asked once and briefly, so that offline is said at once.
+"""The model hub: whether it answers, asked once and briefly; its client's errors, in a line.
 
-The hub's own client retries for minutes when there is no network; a run that needs something it
+That client retries for minutes when there is no network; a run that needs something it
 does not have locally should stop in seconds instead.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 from urllib.parse import urlsplit
 
-from r1cli.errors import ProviderError
+from r1cli.errors import ProviderError, one_line
 
 SECONDS = 3.0
+TOKEN = re.compile(r"hf_\w{20,}")
 
 
 def ensure_reachable(what: str, instead: str) -> None:
@@ -38,6 +40,16 @@ def unreachable(*, anew: bool = False) -> str:
 def endpoint() -> str:
     """The hub's address."""
     return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+
+
+def hub_line(error: BaseException) -> str:
+    """What the hub's client says in one line, without a token that it may have put into it."""
+    from huggingface_hub import get_token
+
+    said = str(error) or type(error).__name__
+    for token in filter(None, (get_token(), os.environ.get("HF_TOKEN"))):
+        said = said.replace(token, "***")
+    return one_line(TOKEN.sub("hf_***", said))
 
 
 @functools.lru_cache

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1cli import ProviderError, R1Error, UsageError, ensure_reachable, one_line
+from r1cli import ProviderError, R1Error, UsageError, causes, ensure_reachable, hub_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -20,8 +20,6 @@ INSTEAD = (
     "use a local copy: its folder as id, dataset file with its path, or --data FILE for a benchmark"
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
-TOKEN = re.compile(r"hf_\w{20,}")
-SHOWN = 300  # characters of another library's message; some list every suffix they know
 
 
 def hub(
@@ -70,21 +68,21 @@ def _load(path: str, given: dict[str, Any]) -> Dataset:
         raise
     except DatasetNotFoundError as error:
         raise ProviderError(
-            f"{_line(error)} Check the id and revision; for a gated dataset accept its terms on "
+            f"{hub_line(error)} Check the id and revision; for a gated dataset accept its terms on "
             "the hub and log in with: hf auth login"
         ) from error
     except Exception as error:  # a reader for each file type, each with errors of its own
-        chain = _chain(error)
+        chain = causes(error)
         # `datasets` reports a hub that fails as a local folder that is not there.
         if isinstance(error, HTTPError) or any(
             isinstance(one, (ConnectionError, LocalEntryNotFoundError)) for one in chain
         ):
             raise ProviderError(
-                f"the hub failed for dataset {path}: {_line(chain[-1])}; try again later, or "
+                f"the hub failed for dataset {path}: {hub_line(chain[-1])}; try again later, or "
                 + INSTEAD
             ) from error
         cause = error.__cause__ or error
-        raise UsageError(f"dataset {path!r} cannot be loaded: {_line(cause)}") from error
+        raise UsageError(f"dataset {path!r} cannot be loaded: {hub_line(cause)}") from error
 
 
 def _saved(path: str, split: str) -> Dataset:
@@ -125,16 +123,3 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         config.HF_HUB_OFFLINE = before
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what led to it, the first cause last."""
-    chain = [error]
-    while before := chain[-1].__cause__ or chain[-1].__context__:
-        chain.append(before)
-    return chain
-
-
-def _line(error: BaseException) -> str:
-    """The message in one line, without a token that a client may have put into it."""
-    return one_line(TOKEN.sub("hf_***", str(error)), SHOWN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from r1cli import one_line
+from r1cli import one_line, retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -58,7 +58,7 @@ async def ask(
         raise Passing(f"{url}: {type(error).__name__}: {error}") from None
     if answer.status_code in PASSING or answer.status_code >= 500:
         said = f"{url}: status {answer.status_code}: {_said(answer)}".rstrip(": ")
-        raise Passing(said, wait=_retry_after(answer))
+        raise Passing(said, wait=retry_after(answer))
     if answer.status_code != 200:
         raise Refused(answer.status_code, _said(answer))
     try:
@@ -78,11 +78,3 @@ def _said(answer: httpx.Response) -> str:
         if isinstance(told, dict):
             said = told.get("message") or told.get("error") or told.get("detail") or said
     return one_line(said)
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    """Seconds that the server asks to wait; 0 where it does not say, or says a date."""
-    try:
-        return max(0.0, float(answer.headers.get("retry-after", "")))
-    except ValueError:
-        return 0.0
