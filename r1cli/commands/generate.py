@@ -75,7 +75,9 @@ def generate(
         "0/1", metavar="I/N", help="Sample rows I, I+N, ... only; no file is written then."
     ),
     records: Path = typer.Option(Path("runs/records"), help="Where attempts are kept."),
-    push: str = typer.Option("", metavar="REPO", help="Push the file to the hub, with a card."),
+    push: str = typer.Option(
+        "", metavar="REPO", help="Push the file to the hub, with a card; a shard pushes nothing."
+    ),
     public: bool = typer.Option(False, help="With --push: let anyone see it."),
     on: str = elsewhere.ON,
     launch: list[str] = elsewhere.LAUNCH,
@@ -87,9 +89,12 @@ def generate(
     nothing more and writes the whole.
     """
     from r1cli import ui
+    from r1cli.errors import UsageError
     from r1cli.generation.job import Job
 
     plugins = installed_plugins()
+    if public and not push:
+        raise UsageError("--public is for --push REPO; without it nothing leaves this machine")
     elsewhere.submit(ctx, on, launch, dry_run, out.with_name(f"{out.name}.job"), plugins)
     ui.narrate(("r1cli",))
     wanted = _recipe(ctx.params)
@@ -138,7 +143,10 @@ def _recipe(given: dict[str, Any]) -> GenerateRecipe:
         options["rewards"] = [{"name": name, "args": args.get(name, {})} for name in names]
     elif given["reward_arg"]:
         raise UsageError("--reward-arg is for a --reward; in a recipe write it under rewards")
-    return load(given["recipe"], options)
+    recipe = load(given["recipe"], options)
+    if given["threshold"] is not None and recipe.keep != "correct":
+        raise UsageError(f"--threshold is for --keep correct, not {recipe.keep}: leave it out")
+    return recipe
 
 
 def _model(name: str) -> str:

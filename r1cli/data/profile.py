@@ -83,7 +83,12 @@ def empty(rows: Dataset, column: str) -> Finding:
 def lacking(rows: Dataset, rewards: Sequence[BoundReward]) -> list[Finding]:
     """The columns that rewards want and the rows lack."""
     return [
-        Finding(f"lack column {name!r}, which reward {reward.name!r} wants", len(rows), [], True)
+        Finding(
+            f"lack column {name!r}, which reward {reward.name!r} wants: rename one",
+            len(rows),
+            [],
+            True,
+        )
         for reward in rewards
         for name in reward.columns.required
         if name not in rows.column_names

@@ -525,6 +525,8 @@ def test_a_section_without_keys_takes_options(recipe):
     ("option", "said"),
     [
         ("--reward-arg=accuracy.x=1", "--reward-arg is for a --reward"),
+        ("--threshold=0.5", "--threshold is for --keep correct, not all"),
+        ("--public", "--public is for --push REPO"),
         ("--dataset=countdown", "give one of them"),
     ],
 )
