@@ -89,10 +89,11 @@ def export(
 ) -> None:
     """One flat row per attempt, its rewards as columns."""
     from r1cli import ui
-    from r1cli.data.row_writer import RowWriter
+    from r1cli.data.row_writer import RowWriter, check_out
     from r1cli.errors import UsageError
     from r1cli.records.table import flat
 
+    check_out(out, run / "rollouts" if run else records)
     with RowWriter(out) as writer:
         for attempt in _attempts(records, run, _filter(model, source, problem)):
             writer.write(flat(attempt))

@@ -408,6 +408,16 @@ def test_texts_and_conversations_are_exported_as_one_column(folder, r1, tmp_path
     assert found == [[{"role": "text", "content": "plain"}], talk]
 
 
+def test_nothing_is_exported_into_the_store(folder, r1):
+    """Where it would be taken for a shard, and swept away."""
+    with Store(folder) as store:
+        store.append([attempt("p")])
+    out = folder / "attempts" / "mine.jsonl"
+    answer = r1("records", "export", "--records", folder, "--out", out)
+    assert answer.exit_code == 2 and "is in a folder that is read" in answer.stderr
+    assert not out.exists()
+
+
 def test_the_files_are_plain_json_lines_for_pandas_arrow_and_datasets(folder, tmp_path):
     pandas = pytest.importorskip("pandas")
     datasets = pytest.importorskip("datasets")
