@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from r1cli.commands import arguments, completer, installed_plugins
-from r1cli.commands.data_options import ARG, COLUMN, JSON
+from r1cli.commands.data_options import ARG, JSON, PROMPT_COLUMN
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,7 +34,7 @@ def check(
     model: str = MODEL,
     context: int | None = typer.Option(None, min=1, help="Tokens; else the model's context."),
     system_prompt: str = SYSTEM_PROMPT,
-    column: str = COLUMN,
+    prompt_column: str = PROMPT_COLUMN,
     arg: list[str] = ARG,
     set_: list[str] = SET,
     json: bool = JSON,
@@ -52,8 +52,12 @@ def check(
     ui.narrate()
     recipe, rows, rewards = _open(what, arg, set_, plugins)
     rewards += [bind_reward(name, {}, plugins, where="--reward") for name in reward]
-    recipe, shown = _rendering(recipe, model, system_prompt, column, plugins)
-    asked = text_column(rows.column_names, column) if column else column_of(rows.column_names)
+    recipe, shown = _rendering(recipe, model, system_prompt, prompt_column, plugins)
+    asked = (
+        text_column(rows.column_names, prompt_column)
+        if prompt_column
+        else column_of(rows.column_names)
+    )
     lengths: list[int] = []
     with ui.progress("render") as progress:
         for texts in shown.texts(rows):
@@ -102,7 +106,7 @@ def preview(
     n: int = typer.Option(3, "-n", "--rows", min=1, help="How many rows."),
     model: str = MODEL,
     system_prompt: str = SYSTEM_PROMPT,
-    column: str = COLUMN,
+    prompt_column: str = PROMPT_COLUMN,
     arg: list[str] = ARG,
     set_: list[str] = SET,
     json: bool = JSON,
@@ -112,7 +116,7 @@ def preview(
 
     plugins = installed_plugins()
     recipe, rows, _ = _open(what, arg, set_, plugins)
-    _, shown = _rendering(recipe, model, system_prompt, column, plugins)
+    _, shown = _rendering(recipe, model, system_prompt, prompt_column, plugins)
     first = rows.select(range(min(n, len(rows))))
     texts = [text for batch in shown.texts(first) for text in batch]
     lengths = shown.lengths(texts)

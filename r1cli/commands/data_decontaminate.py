@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from r1cli.commands import arguments, completer, elsewhere, installed_plugins
-from r1cli.commands.data_options import ARG, COLUMN, DATASET, JSON, ON_ERROR, OnError
+from r1cli.commands.data_options import ARG, DATASET, JSON, ON_ERROR, PROMPT_COLUMN, OnError
 
 if TYPE_CHECKING:
     from r1cli.data.decontaminate import Item
@@ -43,7 +43,7 @@ def decontaminate(
     ),
     mode: Mode = typer.Option(Mode.REMOVE, help="Leave rows out, or add contaminated_NAME to all."),
     dedup: bool = typer.Option(False, help="Also the later ones of equal problems."),
-    column: str = COLUMN,
+    prompt_column: str = PROMPT_COLUMN,
     arg: list[str] = ARG,
     out: Path | None = typer.Option(None, help="The rows: .jsonl, .jsonl.gz or .parquet."),
     report: Path | None = typer.Option(None, help="A folder for report.html, .json, hits.jsonl."),
@@ -90,7 +90,7 @@ def decontaminate(
     rows = Rows(dataset, given, plugins, on_error=on_error.value)
     through = iter(rows)
     first = next(through)
-    chosen = text_column(list(first), column, f"dataset {dataset}")
+    chosen = text_column(list(first), prompt_column, f"dataset {dataset}")
     index = Index([item.text for item in items], ngram, LEVELS[normalise.value])
     tally = Tally(dict.fromkeys(benchmarks, 0))
     with ExitStack() as stack:

@@ -21,5 +21,7 @@ ARG = typer.Option(
     [], "--arg", metavar="KEY=VALUE", help="An argument of the dataset, split=test say; repeatable."
 )
 ON_ERROR = typer.Option(OnError.STOP, help="A row that cannot be read: stop, or skip and count it.")
-COLUMN = typer.Option("", help="The column of the problems; default problem, question, prompt, ...")
+PROMPT_COLUMN = typer.Option(
+    "", help="The column of the problems; default problem, question, prompt, ..."
+)
 JSON = typer.Option(False, "--json", help="Print JSON.")

@@ -101,6 +101,12 @@ def generate(
     place = shard_of(shard)
     job = Job(wanted, plugins, shard=place)
     whole = place[1] == 1
+    if push and whole:
+        from r1cli.extras import require
+        from r1cli.publishing.push import check_push
+
+        require("train", "huggingface_hub", "pyarrow")
+        check_push(push, "dataset", private=not public)
     with ui.progress("generate") as progress:
         tally = job.run(out if whole else None, records, progress)
     failed = f", {tally.failed} failed" if tally.failed else ""

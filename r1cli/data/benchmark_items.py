@@ -17,6 +17,8 @@ from r1cli.recipe import BenchmarkRun
 
 log = logging.getLogger(__name__)
 
+RENAME = "call the one with the problems `problem`"
+
 
 def benchmark_items(name: str, data: str | None, plugins: Plugins) -> list[Item]:
     """The problems of a registered benchmark, from the file `data` where one is given.
@@ -33,7 +35,11 @@ def benchmark_items(name: str, data: str | None, plugins: Plugins) -> list[Item]
             f"{said}; give a local copy: --against {name} --against-data {name}=FILE"
         ) from error
     known = [alias for alias in benchmark.columns.get("problem", ()) if alias in rows.column_names]
-    column = known[0] if known else text_column(rows.column_names, where=f"benchmark {name!r}")
+    column = (
+        known[0]
+        if known
+        else text_column(rows.column_names, where=f"benchmark {name!r}", remedy=RENAME)
+    )
     return _items(name, column, rows[column])
 
 
@@ -46,7 +52,7 @@ def file_items(path: Path) -> list[Item]:
     """The problems of a file."""
     rows = list(RowFile(path))
     present = list(dict.fromkeys(name for row in rows for name in row))
-    column = text_column(present, where=str(path))
+    column = text_column(present, where=str(path), remedy=RENAME)
     return _items(called(path), column, [row.get(column) for row in rows])
 
 

@@ -15,7 +15,12 @@ COLUMNS = (
 """Where the text is looked for, best first, unless a column is named."""
 
 
-def text_column(present: Sequence[str], wanted: str = "", where: str = "the rows") -> str:
+def text_column(
+    present: Sequence[str],
+    wanted: str = "",
+    where: str = "the rows",
+    remedy: str = "name it with --prompt-column",
+) -> str:
     """The column that holds the text. Raises UsageError where there is none."""
     if wanted:
         if wanted not in present:
@@ -24,9 +29,7 @@ def text_column(present: Sequence[str], wanted: str = "", where: str = "the rows
     for name in COLUMNS:
         if name in present:
             return name
-    raise UsageError(
-        f"no column of problems in {where}, which has {', '.join(present)}; name it with --column"
-    )
+    raise UsageError(f"no column of problems in {where}, which has {', '.join(present)}; {remedy}")
 
 
 def text_of(value: Any) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 from r1cli.data.hub_files import push_rows
 from r1cli.data.row_file import RowFile
+from r1cli.errors import ProviderError, UsageError
 from r1cli.generation.recipe import GenerateRecipe
 from r1cli.publishing.card import clean
 from r1cli.source import dump
@@ -16,8 +18,15 @@ HOST = re.compile(r"(?<=://)[^/\s]+")
 
 
 def publish(out: Path, repo: str, recipe: GenerateRecipe, *, private: bool) -> dict[str, Any]:
-    """Push the rows of `out` as the split `train`; what was pushed, and where to."""
-    return push_rows(RowFile(out), repo, split="train", private=private, about=about(recipe))
+    """Push the rows of `out` as the split `train`; what was pushed, and where to.
+
+    Raises UsageError and ProviderError with the command that pushes the file later.
+    """
+    try:
+        return push_rows(RowFile(out), repo, split="train", private=private, about=about(recipe))
+    except (UsageError, ProviderError) as error:
+        later = ["r1", "data", "push", str(out), repo, *([] if private else ["--public"])]
+        raise type(error)(f"{error}; {out} is whole, to push it: {shlex.join(later)}") from error
 
 
 def about(recipe: GenerateRecipe) -> str:

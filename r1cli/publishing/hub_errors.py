@@ -20,7 +20,7 @@ def hub_errors(repo: str) -> Iterator[None]:
     except R1Error:
         raise
     except HFValidationError as error:
-        raise UsageError(f"--repo {repo} is no name for the hub: {hub_line(error)}") from error
+        raise UsageError(f"{repo!r} is no name for the hub: {hub_line(error)}") from error
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         answers = [one for one in causes(error) if isinstance(one, HfHubHTTPError)]
         if answers:
@@ -39,8 +39,8 @@ def _answered(repo: str, error: BaseException) -> R1Error:
         )
     if status == 403:
         return UsageError(
-            f"the token may not write to {repo}: choose another --repo, or give it the right to "
-            "write there"
+            f"the token may not write to {repo}: choose another repository, or give it the "
+            "right to write there"
         )
     if status == 404:
         return UsageError(f"the hub has no {repo} that this token may see")

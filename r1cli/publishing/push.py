@@ -72,6 +72,25 @@ def push_piece(piece: Piece, *, private: bool) -> Row:
         return row(piece, "pushed", _commit(api, piece))
 
 
+def check_push(repo: str, kind: str, *, private: bool) -> None:
+    """Raise what a push of that piece would raise at once, before hours of work; makes nothing.
+
+    Whether the token may write there only a push tells.
+    """
+    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.utils import validate_repo_id
+
+    with hub_errors(repo):
+        validate_repo_id(repo)
+        api = _api()
+        user = api.whoami()["name"]
+        try:
+            info = api.repo_info(repo if "/" in repo else f"{user}/{repo}", repo_type=kind)
+        except RepositoryNotFoundError:
+            return
+        _check_seen_by(repo, info, private)
+
+
 def row(piece: Piece, state: str, commit: str | None = None) -> Row:
     """A piece as the command line lists it."""
     place = f"{'datasets/' if piece.kind == 'dataset' else ''}{piece.repo}@{piece.revision}"
@@ -117,13 +136,17 @@ def _make(api: Any, kind: str, repo: str, private: bool) -> None:
     """The repository, made where it is not there. Never changes who may see it."""
     api.create_repo(repo, repo_type=kind, private=private, exist_ok=True)
     info = api.repo_info(repo, repo_type=kind)
+    _check_seen_by(repo, info, private)
+    if info.private and not private:
+        log.warning("%s exists and stays private; its settings on the hub change that", repo)
+
+
+def _check_seen_by(repo: str, info: Any, private: bool) -> None:
     if private and not info.private:
         raise UsageError(
             f"{repo} exists on the hub and is public; add --public to push there all the same, or "
-            "choose another --repo"
+            "choose another repository"
         )
-    if info.private and not private:
-        log.warning("%s exists and stays private; its settings on the hub change that", repo)
 
 
 def _holds(api: Any, piece: Piece, commit: str) -> bool:

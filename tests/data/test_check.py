@@ -142,7 +142,7 @@ def test_supervised_rows_are_as_long_as_with_their_answers(r1, model, tmp_path):
     ("args", "said"),
     [
         (("no-such-thing",), "is no file, no folder, no hub id"),
-        (("rows.jsonl", "--column", "promt"), "did you mean 'prompt'?"),
+        (("rows.jsonl", "--prompt-column", "promt"), "did you mean 'prompt'?"),
         (("rows.jsonl", "--model", "nowhere"), "is no directory and no hub id"),
         (("rows.jsonl", "--set", "seed=1"), "--set changes a recipe"),
         (("tiny/r1",), "is a pipeline"),

@@ -139,7 +139,7 @@ def test_a_killed_worker_is_said_in_one_line(monkeypatch):
             ("--against-file", "aime.jsonl", "--out", "r/hits.jsonl", "--report", "./r"),
             "--out r/hits.jsonl is where --report r has its hits",
         ),
-        (("--against-file", "aime.jsonl", "--column", "prblem"), "did you mean 'problem'"),
+        (("--against-file", "aime.jsonl", "--prompt-column", "prblem"), "did you mean 'problem'"),
         (("--against-file", "aime.jsonl", "--out", "rows.jsonl"), "is what is read"),
         (("--against-file", "aime.jsonl", "--out", "rows.txt"), "rows are written as .jsonl"),
     ],
@@ -149,6 +149,15 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(files, r1, args,
     assert answer.exit_code == 2
     assert re.search(said, answer.stderr)
     assert sorted(path.name for path in files.iterdir()) == ["aime.jsonl", "rows.jsonl"]
+
+
+def test_a_file_to_look_in_without_problems_says_what_to_rename(files, r1):
+    Path("exam.jsonl").write_text('{"exercise": "1 + 1"}\n')
+    answer = r1("data", "decontaminate", "rows.jsonl", "--against-file", "exam.jsonl")
+    assert answer.exit_code == 2
+    assert "exam.jsonl, which has exercise; call the one with the problems `problem`" in (
+        answer.stderr
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ import pytest
 pytest.importorskip("datasets", reason="prompts are rows of a datasets.Dataset")
 pytest.importorskip("huggingface_hub", reason="the hub's own client pushes")
 
+from r1cli.errors import ProviderError, UsageError
 from r1cli.generation.publish import about, publish
 from r1cli.generation.recipe import load
+from r1cli.publishing.push import check_push
 
 RECIPE = load(None, {"model": "a/m", "dataset.name": "a/d", "sampling.n": 4})
 
@@ -44,6 +46,44 @@ def test_the_rows_are_one_split_of_a_private_dataset(hub, tmp_path):
     files = set(repo.find("main").files)
     assert "README.md" in files and any(name.startswith("data/train") for name in files)
     assert repo.private
+
+
+def test_what_a_push_would_refuse_is_told_before_the_work(hub, monkeypatch):
+    check_push("ada/traces", "dataset", private=True)
+    check_push("traces", "dataset", private=True)
+    assert not hub.repos  # nothing is made
+    hub.create("ada/open", "dataset", private=False)
+    check_push("ada/open", "dataset", private=False)
+    with pytest.raises(UsageError, match="exists on the hub and is public; add --public"):
+        check_push("open", "dataset", private=True)
+    with pytest.raises(UsageError, match="'a/b/c' is no name for the hub"):
+        check_push("a/b/c", "dataset", private=True)
+    hub.tokens.clear()
+    with pytest.raises(UsageError, match="refused the token"):
+        check_push("ada/traces", "dataset", private=True)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ProviderError, match="HF_HUB_OFFLINE is set"):
+        check_push("ada/traces", "dataset", private=True)
+
+
+def test_generate_asks_before_it_samples(tmp_path, r1, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "in.jsonl").write_text('{"prompt": "a"}\n')
+    asked = ("generate", "--model=a/m", "--data=in.jsonl", "--out=o.jsonl", "--push=ada/traces")
+    done = r1(*asked)
+    assert done.exit_code == 5
+    assert done.stderr.splitlines() == ["error: HF_HUB_OFFLINE is set"]
+    assert not (tmp_path / "o.jsonl").exists() and not (tmp_path / "runs").exists()
+
+
+def test_a_push_that_fails_names_the_command_for_later(hub, tmp_path):
+    out = tmp_path / "my out.jsonl"
+    out.write_text('{"n": 1}\n')
+    hub.refuse.append(("POST .*/commit/", 403, 9))
+    with pytest.raises(UsageError) as failed:
+        publish(out, "ada/traces", RECIPE, private=False)
+    assert "may not write to ada/traces" in str(failed.value)
+    assert str(failed.value).endswith(f"r1 data push '{out}' ada/traces --public")
 
 
 def test_which_machine_served_the_model_stays_out_of_the_card():
