@@ -54,7 +54,11 @@ def _hardware() -> list[Finding]:
     found = [Finding("cpu", "ok", f"{cores} cores usable, load {os.getloadavg()[0]:.1f}")]
     if shutil.which("nvidia-smi"):
         query = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        try:
+            done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        except subprocess.TimeoutExpired:
+            hung = "nvidia-smi gives no answer in 20 s: a GPU or its driver hangs"
+            return [*found, Finding("gpu", "broken", hung)]
         lines = done.stdout.strip().splitlines() if done.returncode == 0 else []
         found += [Finding(f"gpu {i}", "ok", line) for i, line in enumerate(lines)]
     if len(found) == 1:

@@ -77,22 +77,33 @@ def train(recipe: Recipe, plugins: Plugins, directory: Path, *, fresh: bool = Fa
 
 
 def _train(recipe: Recipe, run: Run, rows: Any, held_out: Any, parts: Parts) -> None:
-    started = time.perf_counter()
     if is_main_process():
         _record_rows(run, rows)
     evaluates = "held_out" in signature.parameters(parts.trainer)
-    checkpoint = parts.trainer(
-        recipe,
-        run,
-        dataset=rows,
-        rewards=parts.rewards,
-        callbacks=[callback(run) for callback in parts.callbacks],
-        **({"held_out": held_out} if evaluates else {}),
-    )
+    with _timed(run):
+        checkpoint = parts.trainer(
+            recipe,
+            run,
+            dataset=rows,
+            rewards=parts.rewards,
+            callbacks=[callback(run) for callback in parts.callbacks],
+            **({"held_out": held_out} if evaluates else {}),
+        )
     if is_main_process():
-        before = run.state.get("train_seconds", 0.0)
-        seconds = before + time.perf_counter() - started
-        run.record(checkpoint=str(checkpoint), train_seconds=round(seconds, 2))
+        run.record(checkpoint=str(checkpoint))
+
+
+@contextmanager
+def _timed(run: Run) -> Iterator[None]:
+    """Add the time in here to that of earlier starts, however it ends but by a kill."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        if is_main_process():
+            seconds = run.state.get("train_seconds", 0.0) + time.perf_counter() - started
+            with suppress(ProviderError):  # a full disk, which the next thing written says
+                run.record(train_seconds=round(seconds, 2))
 
 
 def _record_rows(run: Run, rows: Any) -> None:
@@ -139,8 +150,7 @@ def stage_recipes(pipeline: Pipeline, path: Path, directory: Path) -> list[tuple
         if stages:
             overrides["model.args"] = {}
             overrides["model.name"] = str(stages[-1][1] / "model")
-        sets = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
-        recipe = recipes.load(str(file), sets)
+        recipe = recipes.load(str(file), values=overrides)
         both = [*recipe.benchmarks, *pipeline.benchmarks]
         recipe = recipe.model_copy(update={"benchmarks": both})
         stages.append((recipe, directory / f"{number}-{file.stem}"))

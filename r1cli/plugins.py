@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import textwrap
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -79,7 +81,8 @@ class Plugins:
         plugin = Plugin(_name(point), point.dist.version if point.dist else "?", _builtin(point))
         started = time.process_time()  # by the clock a busy machine or a cold disk is slow
         try:
-            staged = self._stage(point, plugin)
+            with redirect_stdout(sys.stderr):  # stdout is the command's own, JSON maybe
+                staged = self._stage(point, plugin)
         # SystemExit too: a plugin that leaves at import must not take the program with it.
         except (Exception, SystemExit) as error:
             plugin.problem = _line(error)
@@ -113,8 +116,15 @@ class Plugins:
         for kind in KINDS:
             for impl in getattr(self.manager.hook, f"register_{kind}").get_hookimpls():
                 if impl.plugin_name == plugin.name:
-                    impl.function(_register(kind, plugin, staged))
+                    answer = impl.function(_register(kind, plugin, staged))
+                    if answer is not None:  # a coroutine or a generator, which never ran
+                        plugin.warnings.append(
+                            f"register_{kind} returned a {type(answer).__name__}; it is to be a "
+                            "plain function that calls register and returns nothing"
+                        )
         callers = self.manager.get_hookcallers(self.manager.get_plugin(plugin.name)) or []
+        if not callers:
+            plugin.warnings.append("it implements no hook; mark its functions with @hookimpl")
         for name in [caller.name for caller in callers if not caller.has_spec()]:
             plugin.warnings.append(f"no hook {name!r} in this r1cli; {suggest(name, HOOKS)}")
         return staged

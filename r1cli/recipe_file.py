@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,9 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 Name = re.compile(r"\w[\w.+-]*")
 """A recipe's name is that of its run directory, so it leads nowhere else."""
+
+STAGE_SET = re.compile(r"stages\.\d+\.set\.")
+"""What follows is a dotted key itself: `stages.1.set.trainer.args.max_steps=40`."""
 
 
 def recipes_folder() -> Path:
@@ -65,13 +68,15 @@ def _is_file(path: Path, folder: bool = False) -> bool:
         return False
 
 
-def load(name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The training recipe called `name`, with `dotted.key=value` overrides applied."""
-    return _read(Recipe, find(name), overrides)
+def load(
+    name: str, overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
+) -> Recipe:
+    """The training recipe called `name`, with `values` by dotted key, then `dotted.key=value`."""
+    return _read(Recipe, find(name), overrides, values or {})
 
 
 def load_pipeline(name: str, overrides: Sequence[str] = ()) -> Pipeline:
-    return _read(Pipeline, find(name), overrides)
+    return _read(Pipeline, find(name), overrides, {})
 
 
 def is_pipeline(path: Path) -> bool:
@@ -79,14 +84,19 @@ def is_pipeline(path: Path) -> bool:
     return isinstance(data, dict) and "stages" in data
 
 
-def _read(shape: type[Named], path: Path, overrides: Sequence[str]) -> Named:
+def _read(
+    shape: type[Named], path: Path, overrides: Sequence[str], values: Mapping[str, Any]
+) -> Named:
     text = source.read(path)
     if not isinstance(text.data, dict):
         raise UsageError(f"{path} holds no recipe: expected keys such as model, dataset, trainer")
     if shape is Recipe and "stages" in text.data:
         raise UsageError(f"{path} is a pipeline; run it with: r1 pipeline --recipe {path}")
+    for key, value in values.items():
+        text.set(key, value)
     for assignment in overrides:
-        text.override(assignment)
+        of_stage = shape is Pipeline and STAGE_SET.match(assignment)
+        text.override(assignment, depth=3 if of_stage else -1)
     recipe = validate(shape, text)
     if not recipe.name:
         recipe = recipe.model_copy(update={"name": _default_name(path)})
@@ -120,6 +130,8 @@ def validate(shape: type[Shape], text: Source) -> Shape:
 def _explain(shape: type[BaseModel], text: Source, problem: Any) -> str:
     key = tuple(problem["loc"])
     dotted = ".".join(map(str, key)) or "the recipe"
+    if problem["type"] == "invalid_key" or key[-1:] == ("[key]",):
+        return f"key {problem['input']!r} in {text.at(key[:-1])} is no text: put it in quotes"
     if problem["type"] == "extra_forbidden":
         known = _fields(shape, key[:-1])
         near = difflib.get_close_matches(str(key[-1]), known, n=1)

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,12 +59,14 @@ class Run:
         """run.json: provenance, `status` and what the stages recorded."""
         path = self.directory / "run.json"
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            return dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path} is not a run's state: {error}") from error
-        return dict(state)
+        except (OSError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{path} is not a run's state: {error}; delete it, and the run goes on from its "
+                "last checkpoint"
+            ) from error
 
     def record(self, **values: Any) -> None:
         """Merge values into run.json."""
@@ -178,7 +181,9 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
     before = None
     if existing.exists():  # validated, so that keys of a newer r1 have their defaults in it
         before = validate(Recipe, source.read(existing)).model_dump(mode="json")
-        if changed := difference(learned(before), learned(now)):
+        beside = _at_the_same_place(before, now, run)
+        model = now["model"] if beside else before["model"]
+        if changed := difference(learned({**before, "model": model}), learned(now)):
             raise UsageError(
                 f"{directory} was made by a different recipe ({changed}); "
                 "add --fresh to move it aside, or choose another --run"
@@ -189,13 +194,24 @@ def open_run(directory: Path, recipe: Recipe, *, resume: bool = True) -> Run:
     if before != now:
         write_atomic(existing, source.dump(now))
     if not run.state:
-        run.record(**provenance.collect(recipe.seed), status="running")
+        run.record(**provenance.collect(recipe.seed), status="running", directory=str(directory))
     elif not run.finished:
-        run.record(status="running", error=None)
+        run.record(status="running", error=None, directory=str(directory))
     if before and (changed := difference(before, now)):
         log.info("%s goes on with %s", directory, changed)
-        run.record(changed=[*run.state.get("changed", []), changed])
+        run.record(changed=[*run.state.get("changed", []), changed], directory=str(directory))
     return run
+
+
+def _at_the_same_place(before: dict[str, Any], now: dict[str, Any], run: Run) -> bool:
+    """Whether two recipes differ in no more of their model than how its path is said.
+
+    Stages of a pipeline start from a folder beside their own, and a pipeline may be moved.
+    """
+    then = run.state.get("directory", run.directory)
+    old, new = before["model"], now["model"]
+    same_place = os.path.relpath(old["name"], then) == os.path.relpath(new["name"], run.directory)
+    return same_place and bool({**old, "name": new["name"]} == new)
 
 
 def list_runs(root: Path) -> list[Run]:
@@ -205,7 +221,9 @@ def list_runs(root: Path) -> list[Run]:
     runs = []
     for directory in found:
         try:
-            runs.append(Run(directory, validate(Recipe, source.read(directory / RESOLVED))))
+            run = Run(directory, validate(Recipe, source.read(directory / RESOLVED)))
+            run.state  # noqa: B018 - raises where it is no run's
+            runs.append(run)
         except UsageError as error:
             log.warning("left out %s: %s", directory, error)
     return runs

@@ -1,11 +1,13 @@
 """YAML text as plain data that remembers on which line every key stood.
 
-Safe tags only, `2e-6` is a float (PyYAML follows YAML 1.1, where it is a string), and a key said
-twice is an error. What is written reads back as it was: the text "2e-6" is quoted.
+Safe tags only, and a key said twice is an error. PyYAML follows YAML 1.1, where `2e-6` is text,
+the time `24:00:00` is 86400 and `010` is 8: here these are a float and twice text. What is written
+reads back as it was: the text "2e-6" is quoted.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 from collections.abc import Iterator
@@ -22,9 +24,12 @@ Key = tuple[str | int, ...]
 LARGEST = 100_000
 """Values in one file. Nested aliases can say billions in nine short lines."""
 
+MARKED = ("'", '"', "|", ">", "!", "&")
+"""How text begins in YAML that is more than itself."""
+
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 floats and without duplicate keys."""
+    """SafeLoader with YAML 1.2 numbers and without duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -55,6 +60,18 @@ for _side in (_Loader, _Dumper):
     )
 
 
+_INT = "tag:yaml.org,2002:int"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, shape) for tag, shape in shapes if tag != _INT]
+    for first, shapes in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _INT,
+    re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
+    list("-+0123456789"),
+)
+
+
 class Source:
     """The data of one YAML file, its name, and the line of each key."""
 
@@ -69,21 +86,36 @@ class Source:
                 return f"{self.name}:{line}" if line else "--set"
         return self.name
 
-    def override(self, assignment: str) -> None:
-        """Apply `dotted.key=value`; the value is YAML, list items are addressed by number."""
+    def override(self, assignment: str, *, depth: int = -1) -> None:
+        """Apply `dotted.key=value`; the value is YAML, but plain text is kept as it was typed.
+
+        YAML would make one line of several and end at ` #`.
+        """
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise UsageError(f"--set {assignment!r} is not of the form dotted.key=value")
-        parts = path.split(".")
+        value, text = parse(text, f"--set {path}").data, text.strip()
+        if isinstance(value, str) and not text.startswith(MARKED):
+            value = text
+        self.set(path, value, depth=depth)
+
+    def set(self, path: str, value: Any, *, depth: int = -1) -> None:
+        """Put a value at a dotted key; list items are addressed by number.
+
+        Past `depth` dots what is left is one key, dots and all.
+        """
+        parts = path.split(".", depth)
         place, key = self.data, ()  # type: Any, Key
         for part in parts[:-1]:
             number, key = self._enter(place, part, key, path)
             if isinstance(place, dict) and place.get(number) is None:
                 place[number] = {}
                 self.lines[key] = 0
+            # A copy: an alias (`*name`) is one object in several places, and this one is meant.
+            place[number] = copy.copy(place[number])
             place = place[number]
         number, key = self._enter(place, parts[-1], key, path)
-        place[number] = parse(text, f"--set {path}").data
+        place[number] = value
         # What stood below the old value is gone, and its lines with it.
         self.lines = {k: line for k, line in self.lines.items() if k[: len(key)] != key}
         self.lines[key] = 0

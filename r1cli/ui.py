@@ -24,7 +24,9 @@ def show(message: str) -> None:
 
 
 def show_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    """Data as JSON, which has no NaN and no infinity: null."""
+    finite = json.loads(json.dumps(data, default=str), parse_constant=lambda _: None)
+    print(json.dumps(finite, indent=2, ensure_ascii=False))
 
 
 def table(

@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer
 
-from r1cli import __version__
+from r1cli import __version__, ui
 from r1cli.cli import app
 from r1cli.errors import UsageError
 
@@ -130,6 +130,13 @@ def test_the_shell_completes_names(typed, expected):
 def test_the_shell_completes_the_command_of_a_plugin(fake_distribution):
     site = fake_distribution("r1-hello", plugin="", commands={"hello": "r1_hello:app"})
     assert completed("r1 hel", PYTHONPATH=str(site)) == ["hello"]
+
+
+def test_json_has_no_number_that_json_has_not(capsys):
+    ui.show_json([{"loss": float("nan"), "peak": float("inf"), "step": 1}])
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == [
+        {"loss": None, "peak": None, "step": 1}
+    ]
 
 
 def completed(typed, **extra):

@@ -62,6 +62,7 @@ def test_what_does_not_compile_shows_the_compilers_words(call, tmp_path):
         (("run", "a.txt", "--language", "python", "--stdin", "no"), "no cannot be read"),
         (("run", "a.txt", "--provider", "lokal"), "did you mean 'local'?"),
         (("run", "a.txt", "--language", "python", "--arg", "levle=x"), "did you mean 'level'?"),
+        (("run", "a.txt", "--cpu-seconds", "inf"), "cpu_seconds inf is not a number from 0.001 on"),
         (("bench", "--language", "cobol"), "no program in 'cobol' to time"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -23,7 +24,7 @@ class Echo:
     )
 
     def __init__(self, broken=0, seconds=0.0):
-        self.opened, self.closed, self.ran, self.cancelled = 0, 0, 0, 0
+        self.opened, self.closed, self.ran, self.cancelled, self.finished = 0, 0, 0, 0, 0
         self.broken, self.seconds = broken, seconds
 
     async def __aenter__(self):
@@ -42,6 +43,7 @@ class Echo:
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+        self.finished += 1
         if self.ran <= self.broken:
             return ProgramResult([Execution("sandbox_error", message="down")])
         return ProgramResult([Execution("ok", given.stdin) for given in program.inputs])
@@ -193,6 +195,18 @@ def test_a_waiter_that_gives_up_takes_nobody_with_it():
         assert code.run([program()])[0].status == "ok"
         other.join()
     assert (gave_up, echo.cancelled, echo.ran) == ([True], 0, 1)
+
+
+def test_what_nobody_waited_for_is_known_all_the_same():
+    """A reward that ran out of time is tried again, and goes on from there."""
+    echo = Echo(seconds=0.2)
+    with CodeService("echo", lambda: echo) as code:
+        with pytest.raises(TimeoutError):
+            asyncio.run(asyncio.wait_for(code.arun([program()]), 0.05))
+        while not echo.finished:
+            time.sleep(0.01)
+        [again] = code.run([program()])
+    assert (again.cached, echo.ran) == (True, 1)
 
 
 def test_closing_ends_what_is_under_way():

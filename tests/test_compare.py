@@ -153,6 +153,19 @@ def test_what_is_not_judged_under_both_is_left_out(result):
     assert found.paired.problems == 2
 
 
+def test_what_is_not_whole_is_said(result, caplog):
+    spec = {"hash": "0", "problems": {"count": 3}}
+    whole = result("a", [[1.0, 1.0], [0.0, 1.0], [None, None]], spec=spec)
+    cut = result("b", [[1.0, 1.0], [1.0, 1.0]], spec=spec)
+    grown = result("c", [[1.0, 1.0], [0.0], [None]], spec=spec)
+    compare([whole, whole])
+    assert caplog.messages == []
+    compare([whole, cut, grown])
+    first, second = caplog.messages
+    assert "b.jsonl: samples of 2 of 3 problems; the quick answers" in first
+    assert "c.jsonl: 1 to 2 samples per problem" in second
+
+
 def test_different_specs_do_not_compare(result):
     a = result("a", [[1.0], [0.0]], spec={"prompt": "Say.", "sampling": {"seed": 0, "top_p": 1.0}})
     seeds = result(

@@ -13,14 +13,16 @@ import pytest
 pytest.importorskip("datasets", reason="problems are datasets.Dataset objects")
 
 from r1_rewards.final_answer import final_answer
-from r1cli import collecting
+from r1cli import collecting, recipe_file
 from r1cli.collecting import Sampler
 from r1cli.errors import PluginError, ProviderError, UsageError
 from r1cli.evaluation import Evaluation, read_stored, table
 from r1cli.evaluation import evaluation as evaluation_module
-from r1cli.evaluation.binding import bind_benchmark
+from r1cli.evaluation.binding import benchmarks_named, bind_benchmark
 from r1cli.evaluation.judged import judged
+from r1cli.evaluation.measuring import measure
 from r1cli.evaluation.sampled import sampled
+from r1cli.evaluation.spec import source_version
 from r1cli.files import read_rows
 from r1cli.plugins import builtin_plugins
 from r1cli.problem import problem_hash
@@ -238,6 +240,16 @@ def test_an_engine_that_answers_too_little_is_named(prepare, tmp_path, answers):
 def test_columns_that_are_not_there(prepare):
     with pytest.raises(UsageError, match="looked for gold; it has question, answer, other"):
         prepare(replace(SUMS, columns={"problem": ("question",), "solution": ("gold",)}))
+    for prompt in ("{text}", "{problem.x}", "{problem[x]}", "{problem:d}", "{} {problem}"):
+        with pytest.raises(UsageError, match="the prompt of benchmark 'sums' wants"):
+            prepare(replace(SUMS, prompt=prompt))
+
+
+def test_a_problem_that_asks_nothing_is_said(plugins):
+    rows = [{"question": "1", "answer": "1"}, {"answer": "2"}]
+    plugins["datasets"].add(Entry("datasets", "some", lambda: rows, "", "test", False))
+    with pytest.raises(UsageError, match="problem 1 of benchmark 'some' has no 'problem'"):
+        Evaluation(BenchmarkRun(name="some"), replace(SUMS, dataset="some"), plugins)
 
 
 def test_arguments_of_a_run_change_the_sampling_and_a_file_the_data(plugins, tmp_path):
@@ -282,6 +294,17 @@ def test_completions_by_prompt_in_any_order(stored, prompt):
     other = {"prompt": prompt("Another problem."), "completion": "x"}
     score = stored(*reversed(rows), more, other)
     assert (score.mean, score.samples) == (6.5 / SIZE, 2)
+
+
+def test_a_completion_is_that_of_every_problem_that_asks_the_same(plugins, tmp_path):
+    rows = [{"question": text, "answer": text} for text in ("1", "2", "1")]
+    plugins["datasets"].add(Entry("datasets", "twice", lambda: rows, "", "test", False))
+    twice = Evaluation(BenchmarkRun(name="twice"), replace(SUMS, dataset="twice"), plugins)
+    path = tmp_path / "stored.jsonl"
+    said = [{"prompt": "Say 2.", "completion": "b"}, {"prompt": "Now: 1?", "completion": "a"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in said))
+    found = read_stored(path, twice).completions
+    assert found == {(0, 0): "a", (1, 0): "b", (2, 0): "a"}
 
 
 @pytest.mark.parametrize(
@@ -492,6 +515,50 @@ def test_another_extractor_is_another_spec(prepare, tmp_path, monkeypatch):
     assert prepare(replace(SUMS, scorer="accuracy")).hash != before
 
 
+def test_what_the_scorer_reads_is_in_the_spec_and_nothing_else_of_the_data(plugins):
+    def hinted(completions, solution, hint=None):
+        return [0.0 for _ in completions]
+
+    rows = []
+    plugins["rewards"].add(Entry("rewards", "hinted", hinted, "", "test", False))
+    plugins["datasets"].add(Entry("datasets", "some", lambda: rows, "", "test", False))
+
+    def spec(**row):
+        rows[:] = [{"question": "1", "answer": "1", **row}]
+        some = replace(SUMS, dataset="some", scorer="hinted")
+        return Evaluation(BenchmarkRun(name="some"), some, plugins).hash
+
+    assert spec() == spec(source="elsewhere") == spec(hint=None)
+    assert spec() != spec(hint="another verdict")
+
+
+def test_a_scorer_is_followed_through_its_packages_own_imports(tmp_path, monkeypatch):
+    package = tmp_path / "judging"
+    (package / "deep").mkdir(parents=True)
+    for name in ("__init__", "rule", "deep/__init__", "deep/other"):
+        (package / f"{name}.py").write_text("RULE = 1\n")
+    (package / "judge.py").write_text(
+        "from . import rule\nfrom .deep.other import RULE\n\ndef judge(completions): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from judging.judge import judge
+
+    versions = {source_version(judge)}
+    for name in ("rule", "deep/other"):
+        (package / f"{name}.py").write_text("RULE = 0\n")
+        versions.add(source_version(judge))
+    assert len(versions) == 3
+
+
+def test_more_than_is_drawn_is_not_asked_for_after_the_drawing(prepare, plugins, tmp_path):
+    greedy = replace(SUMS, sampling=Sampling(0.0, n=4))
+    for benchmark, why in ((SUMS, "raise n"), (greedy, "greedy")):
+        benchmarks = [(BenchmarkRun(name="sums"), benchmark)]
+        with pytest.raises(UsageError, match=rf"pass@4 of 'sums' needs as many samples.*{why}"):
+            measure(Path("m"), benchmarks, plugins, tmp_path / "out", ks=[1, 4])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_numbers_of_several_samples(prepare, tmp_path):
     def rule(prompt, sample):
         number = int(right(prompt, 0))
@@ -589,6 +656,9 @@ def test_scores_as_markdown(prepare, tmp_path):
     assert lines[0].startswith("| benchmark | score | % [95 % interval] | majority | pass@2 |")
     assert lines[2].startswith("| sums | avg@2 | 100.0 [64.6, 100.0] | 100.0 [")
     assert lines[-1] == "Intervals are 95 % (wilson); equal specs compare."
+    assert "failed" not in lines[0]
+    [row] = table.rows([{**score.to_dict(), "failed": 3}])
+    assert row["failed"] == "3"
     assert table.markdown([]) == ""
 
 
@@ -637,6 +707,31 @@ def test_greedy_scores_are_the_same_for_every_batch_size(r1, tmp_path):
         rows = sorted(read_rows(path), key=lambda row: row["problem"])
         texts.append([(row["completion"], row["score"]) for row in rows])
     assert texts[0] == texts[1] == texts[2] and len(texts[0]) == 12
+
+
+def test_what_is_given_stands_above_the_benchmark_and_that_above_the_recipe(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "model: {name: r1_tiny_blank}\ndataset: {name: chain_sums}\ntrainer: {name: sft}\n"
+        "system_prompt: of the recipe\nbenchmarks:\n"
+        "  - {name: chain_sums, system_prompt: its own}\n"
+        "  - {name: chain_sums, engine: {name: openai, args: {url: 'http://a/v1', tries: 3}}}\n"
+    )
+    recipe = recipe_file.load(str(path))
+
+    def bound(**given):
+        given = {"args": {}, "engine_args": {}, **given}
+        found = benchmarks_named([], builtin_plugins(), recipe, **given)
+        engines = [(run.engine.name, run.engine.args) for run, _ in found]
+        return [benchmark.system_prompt for _, benchmark in found], engines
+
+    served = {"url": "http://a/v1", "tries": 3}
+    assert bound() == (["its own", "of the recipe"], [("transformers", {}), ("openai", served)])
+    assert bound(system_prompt="")[0] == [None, None]
+    [_, more] = bound(engine_args={"chat_template_kwargs": {}})[1]
+    assert more == ("openai", {**served, "chat_template_kwargs": {}})
+    [_, other] = bound(engine="transformers", engine_args={"batch_size": 2})[1]
+    assert other == ("transformers", {"batch_size": 2})
 
 
 def test_a_recipe_brings_its_benchmarks_and_system_prompt(r1, tmp_path):

@@ -150,6 +150,15 @@ def test_patience(listening, means, stopped):
         ).run.enough
 
 
+def test_patience_is_refused_where_two_scores_have_one_name(listening):
+    """The scores of one would count as the other's, and end the run."""
+    easy = BenchmarkRun(name="file", data="easy.jsonl", every=1)
+    hard = BenchmarkRun(name="file", data="hard.jsonl", every=1)
+    listening([], easy, hard)
+    with pytest.raises(UsageError, match="'file' is measured on checkpoints twice"):
+        listening([], easy, hard.model_copy(update={"patience": 2}))
+
+
 def test_patience_without_checkpoints_is_an_error(recipe):
     with pytest.raises(UsageError, match="patience counts checkpoints: say every, too"):
         recipe("{name: chain_sums, patience: 2}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from r1cli.lab.compare import compare
+from r1cli.lab import table_file
+from r1cli.lab.compare import compare, series
 from r1cli.lab.distribution import histogram, summary
+from r1cli.plugins import load_plugins
 from r1cli.types import Outcome
 
 
@@ -25,6 +27,16 @@ def test_changes_come_largest_first_and_a_missing_score_is_the_largest():
 def test_no_correlation_where_nothing_varies(series):
     found = compare(series, series)
     assert (found.correlation, found.changed) == (None, [])
+
+
+def test_nan_is_no_score(tmp_path):
+    """As pandas and TRL write it."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"completion": "a", "one": 1, "two": NaN}\n{"completion": "b", "one": 0}\n')
+    samples = table_file.read(path)
+    one, two = (series(name, samples, {}, load_plugins()) for name in ("one", "two"))
+    assert (one, two) == ([1.0, 0.0], [None, None])
+    assert compare(one, two).changed == [0, 1]
 
 
 def test_the_same_scores_correlate_fully():

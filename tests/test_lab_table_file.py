@@ -99,6 +99,11 @@ def test_what_cannot_be_read_is_said(tmp_path, text, parts):
     assert [part for part in (*parts, "x.jsonl") if part not in str(error.value)] == []
 
 
+def test_counts_are_whole_where_a_column_lacks_some(tmp_path):
+    path = jsonl(tmp_path / "x.jsonl", {"completion": "a", "tokens": 3.0}, {"completion": "b"})
+    assert [completion.tokens for completion in table_file.read(path).completions] == [3, 0]
+
+
 def test_files_that_are_none(tmp_path):
     (tmp_path / "x.parquet").write_text("no parquet")
     (tmp_path / "x.jsonl").write_bytes(b"\xff\xfe\x00")

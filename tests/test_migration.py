@@ -197,6 +197,7 @@ model_name_or_path: Qwen/Qwen2.5-Coder-7B-Instruct
 dataset_name: open-r1/codeforces-cots
 dataset_config: solutions_decontaminated
 learning_rate: 1.0e-05
+max_grad_norm: 0.2
 lr_scheduler_type: cosine_with_min_lr
 lr_scheduler_kwargs: {min_lr_rate: 0.1}
 warmup_ratio: 0.03
@@ -213,6 +214,7 @@ model_name_or_path: Qwen/Qwen2.5-Coder-32B-Instruct
 dataset_name: open-r1/codeforces-cots
 dataset_config: solutions_decontaminated
 learning_rate: 4.0e-05
+max_grad_norm: 0.2
 lr_scheduler_type: cosine_with_min_lr
 lr_scheduler_kwargs: {min_lr_rate: 0.1}
 warmup_ratio: 0.03
@@ -277,6 +279,11 @@ dataset_name: my/data
 MENDED = {"learning_rate", "output_dir"}
 """Arguments in which a shipped recipe differs from open-r1's on purpose, or r1 owns."""
 
+IDLE = {"max_steps", "num_train_epochs", "save_strategy", "report_to", "packing"} | {
+    *("dataset_num_proc", "vllm_importance_sampling_correction")
+}
+"""What a shipped recipe need not say: the default, or nothing to learning."""
+
 
 @pytest.fixture(scope="module")
 def plugins():
@@ -329,6 +336,7 @@ def test_a_shipped_recipe_keeps_what_a_migrated_one_keeps(name, migrated):
     assert {"lr_scheduler_type", "warmup_steps", "save_total_limit"} <= told
     for key in told - MENDED:
         assert ours["trainer"]["args"][key] == args_of(draft)[key], key
+    assert {key for key in args_of(draft) if key not in told and not key.startswith("log")} <= IDLE
     for key, value in draft.recipe["batch"].items():
         assert ours["batch"][key] == value, key
 
@@ -377,6 +385,12 @@ def test_warmup_said_twice_keeps_the_steps(migrated):
     assert note_on(draft, "warmup_ratio").kind == "removed"
 
 
+def test_no_warmup_steps_leave_it_to_the_ratio(migrated):
+    draft = migrated(SMALL + "warmup_steps: 0\nwarmup_ratio: 0.1\nbeta: 0.1\n")
+    assert args_of(draft)["warmup_steps"] == 0.1
+    assert note_on(draft, "warmup_steps").kind == "removed"
+
+
 @pytest.mark.parametrize(
     ("device", "steps", "group", "processes", "batch"),
     [
@@ -385,6 +399,11 @@ def test_warmup_said_twice_keeps_the_steps(migrated):
         (4, 32, 16, 8, {"prompts_per_step": 64, "group_size": 16, "micro_batch": 4}),
         (8, 1, 8, 1, {"prompts_per_step": 1, "group_size": 8, "micro_batch": 8}),
         (2, 1, 8, 1, {"prompts_per_step": 1, "group_size": 8, "micro_batch": 2}),
+        # Groups that are shared by processes: a step is as large as it was.
+        (1, 1, 8, 8, {"prompts_per_step": 1, "group_size": 8, "micro_batch": 1}),
+        (8, 1, 16, 8, {"prompts_per_step": 4, "group_size": 16, "micro_batch": 8}),
+        (5, 3, 8, 8, {"prompts_per_step": 15, "group_size": 8, "micro_batch": 5}),
+        (16, 4, 14, 7, {"prompts_per_step": 32, "group_size": 14, "micro_batch": 16}),
     ],
 )
 def test_micro_batch_and_accumulation_become_prompts_per_step(
@@ -498,9 +517,10 @@ dataset_mixture:
             },
             {"name": "hub", "args": {"id": "d/e"}, "columns": both},
         ],
+        "seed": 7,
         "test_split_size": 0.1,
     }
-    assert draft.recipe["seed"] == 7
+    assert draft.recipe["seed"] == 42
     assert note_on(draft, "dataset_mixture.datasets.1.oops").kind == "unknown"
     assert note_on(draft, "dataset_mixture.datasets.1.oops").line == 8
     assert "every checkpoint" in note_on(draft, "dataset_mixture.test_split_size").why
@@ -558,12 +578,21 @@ def test_defaults_that_have_changed_are_said_for_old_files_only(migrated):
         "beta": 0.04,
         "loss_type": "bnpo",
         "max_completion_length": 256,
+        "use_bias_correction_kl": False,
         "vllm_mode": "colocate",
+        "vllm_importance_sampling_correction": True,
     }
     assert old.recipe["seed"] == 42
     assert sum(note.kind == "added" for note in old.notes) >= 4
     new = migrated(SMALL + "reward_funcs: [accuracy_reward]\ndtype: bfloat16\noutput_dir: x\n")
     assert args_of(new) == {}
+    packed = migrated(SMALL + "torch_dtype: bfloat16\npacking: true\n")
+    assert args_of(packed) == {"packing": True, "packing_strategy": "wrapped"}
+
+
+def test_weights_of_no_dtype_are_float32_as_trl_loads_them(migrated):
+    assert migrated(SMALL).recipe["model"]["dtype"] == "float32"
+    assert migrated(SMALL + "dtype: auto\n").recipe["model"]["dtype"] == "auto"
 
 
 def test_an_empty_value_that_means_something_is_kept(migrated):

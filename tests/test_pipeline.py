@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import UsageError
+from r1cli import UsageError, source
 from r1cli import recipe_file as recipes
 from r1cli.pipeline import stage_recipes
+from r1cli.recipe import Batch
 
 SMALL = """\
 name: small
@@ -57,6 +58,19 @@ def test_a_stage_starts_from_the_policy_before_it_with_the_pipelines_seed_and_be
     assert place == Path("runs/small/2-grpo")
     assert [b.name for b in second.benchmarks] == ["chain_sums"]
     assert second.trainer.args["max_steps"] == 2
+
+
+@pytest.mark.parametrize("prompt", ["\U0001f600 #1: now\u2028think", "2e-6", "2024-01-01", "- x"])
+def test_what_is_said_of_a_stage_changes_that_alone_and_arrives_as_it_was(small, prompt):
+    """Alone: the rest of the section stays. JSON, for one, would tear the emoji in two."""
+    data = source.read(small).data
+    data["stages"][1]["set"]["system_prompt"] = prompt
+    small.write_text(source.dump(data))
+    sets = ["stages.1.set.batch.micro_batch=4", "stages.1.set.trainer.args.max_steps=3"]
+    _, (second, _) = stage_recipes(recipes.load_pipeline(str(small), sets), small, Path("runs"))
+    assert second.system_prompt == prompt
+    assert second.batch == Batch(prompts_per_step=4, group_size=4, micro_batch=4)
+    assert second.trainer.name == "grpo" and second.trainer.args["max_steps"] == 3
 
 
 def test_a_wrong_key_in_a_later_stage_is_found_before_the_first_one_trains(small, tmp_path):

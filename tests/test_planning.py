@@ -194,6 +194,12 @@ def test_the_longest_text_fits_and_a_longer_one_does_not(plan):
     assert plan("--set", f"{key}={longest + 256}", devices=small).exit_code == 1
 
 
+@pytest.mark.parametrize("size", ["inf", "nan", "1e300"])
+def test_memory_that_no_gpu_has_is_refused(plan, size):
+    answer = plan(devices=("--gpus", 8, "--gpu-memory", size))
+    assert answer.exit_code == 2 and "--gpu-memory" in answer.stderr
+
+
 def test_what_does_not_fit_says_so_with_exit_code_1(plan):
     answer = plan(devices=("--gpus", 8, "--gpu-memory", 24))
     assert answer.exit_code == 1

@@ -228,3 +228,28 @@ def test_check_knows_the_plugins(r1):
     answer = r1("plugins", "check", "r1_reward")
     assert answer.exit_code == 2
     assert answer.stderr == "error: no plugin 'r1_reward'; did you mean 'r1_rewards'?\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (OFFERS + "    register('brief', len)\n", "it implements no hook; mark its functions"),
+        (HOOK + "async " + OFFERS + "    register('brief', len)\n", "returned a coroutine"),
+        (HOOK + OFFERS + "    register('brief', len)\n    yield\n", "returned a generator"),
+    ],
+    ids=["unmarked", "async", "generator"],
+)
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_plugin_that_registers_nothing_for_no_error_is_told_why(
+    r1, fake_distribution, source, why
+):
+    fake_distribution("r1-quiet", source)
+    row = listed(r1, "r1-quiet")
+    assert row["offers"] == {} and why in row["problem"]
+    assert r1("plugins", "check", "r1-quiet").exit_code == 4
+
+
+def test_what_a_plugin_prints_as_it_is_loaded_is_not_in_a_commands_answer(r1, fake_distribution):
+    fake_distribution("r1-loud", "print('hello')\n" + REWARD)
+    answer = r1("plugins", "list", "--json")
+    assert json.loads(answer.stdout) and answer.stderr == "hello\n"

@@ -68,6 +68,10 @@ def turn(text):
         subprocess.Popen(["sleep", "1000"], start_new_session=True)
     if text == "thread":
         threading.Thread(target=time.sleep, args=(1000,)).start()
+    if text == "fork":
+        if os.fork() == 0:
+            return -1.0  # and goes on as a second worker, if it may
+        time.sleep(0.1)
     if text == "interrupt":
         raise KeyboardInterrupt
     if text == "raise":
@@ -184,7 +188,7 @@ def test_many_guilty_ones_in_one_batch(scorer):
     assert opened.failures == 12 and opened.last_failure.startswith("reward 'bad', crash: ")
 
 
-@pytest.mark.parametrize("fine", ["print", "read", "daemon", "child", "thread", ""])
+@pytest.mark.parametrize("fine", ["print", "read", "daemon", "child", "thread", "fork", ""])
 def test_what_a_reward_may_do(scorer, fine):
     texts = ["one", fine, "three"]
     assert [o.value for o in score(scorer("bad"), texts)] == [float(len(t)) for t in texts]

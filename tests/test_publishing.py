@@ -16,6 +16,7 @@ import loopback_hub
 import pytest
 
 from r1cli import recipe_file, source
+from r1cli.publishing.card import clean
 from r1cli.run import RESOLVED, Run
 
 pytest.importorskip("huggingface_hub")
@@ -540,6 +541,22 @@ def test_a_hub_that_fails_for_long(r1, hub, run, no_waiting):
     assert [row["state"] for row in found.values()] == ["as before", "as before", "pushed"]
 
 
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("R1_ROUTER_API_KEY=abc r1 serve", "R1_ROUTER_API_KEY=*** r1 serve"),
+        ("AWS_SECRET_ACCESS_KEY: 'a b'", "AWS_SECRET_ACCESS_KEY: ***"),
+        ("github_pat_11ABCDEFG0123456789", "github_pat_***"),
+        ("e2b_0123456789abcdef0123", "e2b_***"),
+        ("e2b_code_interpreter_x", "e2b_code_interpreter_x"),
+        ("api_key_env: MY_KEY", "api_key_env: MY_KEY"),
+        ("eos_token: <|im_end|>", "eos_token: <|im_end|>"),
+    ],
+)
+def test_keys_are_known_by_their_names_and_their_beginnings(text, cleaned):
+    assert clean(text) == cleaned
+
+
 def test_homes_and_tokens_stay_out_of_cards(r1, hub, run, monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
     run.record(argv=["train", "--data", "/home/ada/d.jsonl", "--key", "hf_abcdefghijklmnopqrst"])
@@ -563,8 +580,9 @@ def test_what_is_no_finished_run(r1, hub, run):
     shutil.rmtree(run.model)
     run.record(status="running")
     one_line_without_left(r1("push", "runs/tiny"), "no final model yet, its status is: running")
-    (run.directory / "push.json").write_text("{")
-    one_line_without_left(r1("push", "runs/tiny"), "push.json cannot be read")
+    for torn in ("{", "[1]"):
+        (run.directory / "push.json").write_text(torn)
+        one_line_without_left(r1("push", "runs/tiny"), "push.json cannot be read")
 
 
 def one_line_without_left(answer, part):

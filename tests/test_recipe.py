@@ -73,6 +73,19 @@ def test_all_problems_are_counted_and_the_misspelt_key_comes_first(write):
         load(write("modl: {name: m}\ndataset: {name: d}\n"))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("on: slurm", "key True in .*yaml:1 is no text: put it in quotes"),
+        ("launch: {args: {1: 2}}", r"key 1 in .*yaml:4 is no text"),
+        ("seed: 4294967296", "seed = 4294967296 at .*: input should be less than 4294967296"),
+    ],
+)
+def test_what_yaml_reads_as_something_else_is_refused(write, line, said):
+    with pytest.raises(UsageError, match=said):
+        load(write(MINIMAL + line + "\n"))
+
+
 def test_a_mixture_has_items_with_weights(write):
     path = write(MINIMAL.replace("{name: d}", "{mixture: [{name: a}, {name: b, weight: 0.25}]}"))
     assert [(item.name, item.weight) for item in load(path).dataset.items] == [
@@ -105,7 +118,7 @@ def test_a_pipeline_is_known_by_its_stages(write):
     assert recipes.is_pipeline(path) and not recipes.is_pipeline(write(name="other.yaml"))
     loaded = recipes.load_pipeline(str(path), ["seed=7", "stages.1.set.batch.micro_batch=2"])
     assert loaded.seed == 7
-    assert loaded.stages[1].set == {"seed": 3, "batch": {"micro_batch": 2}}
+    assert loaded.stages[1].set == {"seed": 3, "batch.micro_batch": 2}
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,26 @@ def test_nothing_is_pushed_reported_or_named_of_one_cluster(name):
         assert loaded.launch.name == "local"
         assert loaded.launch.accelerator in {"single", "ddp", "zero2", "zero3", "fsdp"}
         assert (loaded.launch.accelerator == "single") == (loaded.launch.processes == 1)
+
+
+def test_a_copied_pipeline_brings_the_recipes_of_its_stages(r1, tmp_path):
+    assert r1("recipe", "get", "tiny/r1", "mine/r1.yaml").exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == [
+        *("grpo.yaml", "r1.yaml", "sft.yaml")
+    ]
+    path = tmp_path / "mine" / "r1.yaml"
+    found = stage_recipes(recipes.load_pipeline(str(path)), path, Path("runs/x"))
+    assert [recipe._source.name for recipe, _ in found] == [
+        str(path.with_name(name)) for name in ("sft.yaml", "grpo.yaml")
+    ]
+    path.unlink()
+    again = r1("recipe", "get", "tiny/r1", "mine")
+    assert again.exit_code == 2 and "mine/sft.yaml exists" in again.stderr
+    assert not path.exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(r1, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = r1("recipe", "get", "tiny/sft", "file/sft.yaml")
+    assert refused.exit_code == 2
+    assert refused.stderr == "error: cannot write file/sft.yaml: File exists\n"

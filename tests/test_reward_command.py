@@ -159,6 +159,10 @@ def test_a_saved_failure_that_still_fails_exits_1(r1, tmp_path, fake_distributio
         ("score empty.jsonl --reward format", ["empty.jsonl is empty"]),
         ("score broken.jsonl --reward format", ["row 2 of broken.jsonl", "{oops"]),
         ("score . --reward format", ["no .parquet file in ."]),
+        ("score bare.jsonl --reward length", ["'length' compares", "'prompt'", "--column prompt"]),
+        ("score s.jsonl --reward cosine --column solution=gold", ["number of tokens", "'tokens'"]),
+        ("score s.jsonl --reward soft_overlong_punishment", ["number of tokens", "'tokens'"]),
+        ("score odd.jsonl --reward format", ["row 1 of odd.jsonl", "'tokens' is 'many'", "int"]),
         ("diff s.jsonl format none.jsonl", ["no file none.jsonl"]),
         ("diff s.jsonl format other.jsonl", ["other.jsonl has 1 rows", "4"]),
         ("diff s.jsonl format s.jsonl", ["s.jsonl has 0 scores", "--reward"]),
@@ -179,6 +183,8 @@ def test_a_saved_failure_that_still_fails_exits_1(r1, tmp_path, fake_distributio
 def test_wrong_input(r1, samples, tmp_path, call, parts):
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "broken.jsonl").write_text('{"completion": "a"}\n{oops\n')
+    (tmp_path / "bare.jsonl").write_text('{"completion": "a", "solution": "1", "tokens": 1}\n')
+    (tmp_path / "odd.jsonl").write_text('{"completion": "a", "tokens": "many"}\n')
     (tmp_path / "other.jsonl").write_text('{"reward/format": 1}\n')
     (tmp_path / "odd.json").write_text(
         '{"reward": "format", "args": {}, "completions": [], "prompts": []}'

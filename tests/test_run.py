@@ -87,6 +87,19 @@ def test_every_key_either_decides_what_is_learned_or_may_change():
     assert not learned & set(AROUND)
 
 
+def test_what_is_moved_together_with_its_model_goes_on(directory, load, tmp_path):
+    """A stage of a pipeline starts from the folder of the one before."""
+    here, there = directory.parent, tmp_path / "elsewhere"
+    run.open_run(directory, load(f"model.name={here}/1-sft/model")).release()
+    here.rename(there)
+    with pytest.raises(UsageError, match="made by a different recipe"):
+        run.open_run(there / "mine", load(f"model.name={there}/1-other/model"))
+    again = run.open_run(there / "mine", load(f"model.name={there}/1-sft/model"))
+    assert again.state["directory"] == str(there / "mine")
+    assert again.state["changed"] == [f"model.name: {here}/1-sft/model -> {there}/1-sft/model"]
+    again.release()
+
+
 def test_keys_that_one_recipe_lacks_are_unset(directory, load):
     run.open_run(directory, load()).release()
     with pytest.raises(UsageError, match=r"rewards\.0\.args\.x: unset -> 1e-06"):
@@ -230,13 +243,19 @@ def test_other_rows_than_a_checkpoint_has_learned_from_are_refused(directory, lo
 
 def test_a_listing_leaves_out_what_is_no_run(directory, load, caplog):
     run.open_run(directory, load()).release()
-    for name, resolved in (("foreign", None), ("old", "model: {nme: x}\n")):
+    good = (directory / run.RESOLVED).read_text()
+    for name, resolved, state in (
+        ("foreign", None, "{}"),
+        ("old", "model: {nme: x}\n", "{}"),
+        ("torn", good, '{"status": "fin'),
+        ("odd", good, "[1]"),
+    ):
         (directory.parent / name).mkdir()
-        (directory.parent / name / "run.json").write_text("{}")
+        (directory.parent / name / "run.json").write_text(state)
         if resolved:
             (directory.parent / name / run.RESOLVED).write_text(resolved)
     assert [one.directory for one in run.list_runs(directory.parent)] == [directory]
-    assert "left out" in caplog.text and "'model.nme'" in caplog.text
+    assert caplog.text.count("left out") == 4 and "'model.nme'" in caplog.text
 
 
 def test_free_space_of_a_place_that_is_not_there_yet(directory):
@@ -321,12 +340,15 @@ def test_a_directory_that_is_no_run_is_refused_even_fresh(train, tmp_path):
 def test_how_a_run_ended_is_its_code_and_its_state(train, tmp_path, error, code, status):
     train.error = error
     assert train() == (code, "error: bad")
-    state = json.loads((tmp_path / "runs/x/run.json").read_text())
+    path = tmp_path / "runs/x/run.json"
+    state = json.loads(path.read_text())
     assert (state["status"], state["error"]) == (status, f"{type(error).__name__}: bad")
+    path.write_text(json.dumps({**state, "train_seconds": state["train_seconds"] + 100}))
     train.error = None
     assert train() == (0, "")  # and the lock was let go of
-    state = json.loads((tmp_path / "runs/x/run.json").read_text())
+    state = json.loads(path.read_text())
     assert (state["status"], state["error"]) == ("finished", None)
+    assert state["train_seconds"] >= 100, "the time of every start counts"
 
 
 def test_control_c_is_130(train, tmp_path):

@@ -282,6 +282,31 @@ def test_an_async_reward_that_blocks_is_told_so(monkeypatch):
         scorer.score([Completion("a")], ["p"], {})
 
 
+def test_an_async_call_may_wait_for_those_of_another_thread(monkeypatch):
+    from r1cli.scoring import coroutines
+
+    monkeypatch.setattr(coroutines, "SPARE_SECONDS", 0.3)
+    begun, found = threading.Event(), []
+
+    async def judge(completions):
+        begun.set()
+        await asyncio.sleep(0.1)
+        return [1.0]
+
+    with Scorer([here("judge", judge)], limits=Scoring(seconds=0.5, concurrency=1)) as scorer:
+
+        def many():
+            texts = [Completion("x" * n) for n in range(1, 13)]
+            found.extend(scorer.score(texts, ["p"] * 12, {})[0])
+
+        other = threading.Thread(target=many)
+        other.start()
+        begun.wait(10)
+        found.extend(scorer.score([Completion("mine")], ["p"], {})[0])
+        other.join()
+    assert found == [Outcome("score", 1.0)] * 13
+
+
 # -- parts of a mixture, counters ------------------------------------------------------------------
 
 

@@ -47,8 +47,26 @@ def test_a_numpy_array_will_do():
     assert [o.value for o in score(lambda completions: numpy.array([0.5, 1]))] == [0.5, 1.0]
 
 
+def test_a_mean_is_no_list():
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(PluginError, match="returned ndarray, expected a list"):
+        score(lambda completions: numpy.array(0.5))
+
+
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, "1.0", b"1", "right", [1.0], {}, object()]
+    "value",
+    [
+        math.nan,
+        math.inf,
+        pytest.param(10**400, id="huge"),
+        -math.inf,
+        "1.0",
+        b"1",
+        "right",
+        [1.0],
+        {},
+        object(),
+    ],
 )
 def test_what_is_no_finite_number_is_named_with_its_sample(value):
     with pytest.raises(PluginError, match=r"reward 'mine' returned .* for sample 1 \('two'\)"):
@@ -65,6 +83,7 @@ def test_what_is_no_finite_number_is_named_with_its_sample(value):
         ("10", "returned str"),
         ({"a": 1, "b": 2}, "returned dict"),
         (iter([1.0, 1.0]), "returned list_iterator"),
+        ({1.0, 0.0}, "returned set"),
     ],
 )
 def test_a_reward_returns_one_value_per_completion(returned, said):

@@ -35,6 +35,17 @@ def test_what_only_looks_like_an_exponent_is_text(word):
     assert source.parse(f"x: {word}", "f").data == {"x": word}
 
 
+@pytest.mark.parametrize("text", ["24:00:00", "1:30", "2-00:00:00", "010", "08"])
+def test_times_and_leading_zeros_are_no_numbers(text):
+    assert source.parse(f"x: {text}", "f").data == {"x": text}
+    assert source.parse(source.dump({"x": text}), "f").data == {"x": text}
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("-3", -3), ("1_000", 1000), ("0x1f", 31)])
+def test_whole_numbers(text, number):
+    assert source.parse(f"x: {text}", "f").data == {"x": number}
+
+
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -137,3 +148,28 @@ def test_any_override_applies_or_is_refused_in_one_line(assignment):
         text.override(assignment)
     except UsageError as error:
         assert str(error).startswith("--set") and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("Use #1 first. # Then stop", "Use #1 first. # Then stop"),
+        ("Think.\nThen answer.\n", "Think.\nThen answer."),
+        ("'one  # two'", "one  # two"),
+        ('"a\\nb"', "a\nb"),
+        ("|\n  a\n  b", "a\nb"),
+        ("5 # of them", 5),
+        ("", None),
+    ],
+)
+def test_plain_text_is_what_was_typed(text, typed, value):
+    text.override(f"trainer.args.said={typed}")
+    assert text.data["trainer"]["args"]["said"] == value
+
+
+def test_set_changes_one_of_the_places_that_an_alias_stands_in():
+    text = source.parse("a: &one {args: {n: 4}}\nb: *one\nc: {<<: *one, limit: 3}\n", "f")
+    text.override("a.args.n=8")
+    assert text.data["a"] == {"args": {"n": 8}}
+    assert text.data["b"] == {"args": {"n": 4}}
+    assert text.data["c"] == {"args": {"n": 4}, "limit": 3}

@@ -1,4 +1,5 @@
 import itertools
+import math
 import random
 from statistics import fmean
 
@@ -47,9 +48,14 @@ def test_one_yes_or_no_each_is_wilson():
 
 
 def test_several_samples_are_clustered_by_problem():
-    # means 0, 0.5, 1, 0.5: mean 0.5, sample deviation sqrt(1/6), half 1.96 * sqrt(1/6) / 2
-    low, high, _ = stats.interval([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
-    assert (low, high) == pytest.approx((0.5 - 0.40008, 0.5 + 0.40008), abs=1e-4)
+    # means 0, 0.5, 1, 0.5: mean 0.5, squares 0.5; Student's t has 3.1824 at 3 degrees, 2.0930 at 19
+    four = [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
+    for often, t in ((1, 3.1824), (5, 2.0930)):
+        n = 4 * often
+        half = t * math.sqrt(0.5 * often / (n - 1) / n)
+        low, high, _ = stats.interval(four * often)
+        expected = (max(0.0, 0.5 - half), min(1.0, 0.5 + half))
+        assert (low, high) == pytest.approx(expected, abs=1e-4)
 
 
 def test_copies_of_a_sample_tell_nothing_new():
@@ -70,12 +76,18 @@ def test_an_interval_holds_the_mean_and_stays_in_range(scores):
     assert low - 1e-9 <= stats.avg_at_n(scores) <= high + 1e-9
 
 
+def test_problems_of_one_mean_still_leave_doubt():
+    low, high, _ = stats.interval([[1.0, 0.0]] * 8)
+    assert (low, high) == pytest.approx(stats.wilson(4, 8)[:2])
+    assert high - low > 0.5
+
+
 def test_scores_of_another_range_are_not_cut_to_it():
     low, high, _ = stats.interval([[-1.0], [-3.0], [2.0]])
     assert low < -2 and high > 0
 
 
-@pytest.mark.parametrize(("problems", "n"), [(30, 1), (30, 16), (100, 4), (500, 1)])
+@pytest.mark.parametrize(("problems", "n"), [(5, 4), (30, 1), (30, 16), (100, 4), (500, 1)])
 def test_19_of_20_intervals_hold_the_truth(problems, n):
     rng = random.Random(f"{problems} {n}")
     held = []
@@ -106,5 +118,5 @@ def test_the_majority_decides(answers, scores, expected):
 
 def test_an_interval_names_its_method():
     assert stats.interval([[1.0], [0.0]]).method == "wilson"
-    assert stats.interval([[1.0, 0.0], [0.0, 0.0]]).method == "normal, clustered by problem"
+    assert stats.interval([[1.0, 0.0], [0.0, 0.0]]).method == "t, clustered by problem"
     assert stats.interval([[0.5]]).method == "none: one problem"

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from html import escape, unescape
 
 import pytest
@@ -69,6 +70,7 @@ def test_tex_becomes_mathml(tex, parts):
         r"\begin{tikz}x\end{tikz}",
         "x^",
         "{" * 5000,
+        r"\bar" * 499 + "x",
     ],
 )
 def test_tex_that_is_not_known_is_no_half_formula(tex):
@@ -91,6 +93,18 @@ def test_tex_that_is_not_known_is_no_half_formula(tex):
 def test_text_stays_text(said):
     found = text.html(said)
     assert "<math" not in found and plain(found) == said
+
+
+def test_a_loop_of_beginnings_is_read_once():
+    said = r"\[ " * 20_000 + r"\(x " * 20_000
+    started = time.perf_counter()
+    assert plain(text.html(said)) == said
+    assert time.perf_counter() - started < 10  # a minute, were each searched for its end
+
+
+def test_a_row_of_a_table_may_begin_with_a_space_of_its_own():
+    said = r"\[\begin{aligned} a &= 1 \\[4pt] b &= 2 \end{aligned}\]"
+    assert text.html(f"so {said}").count("<mtr>") == 2
 
 
 def test_reasoning_is_folded_and_code_is_coloured():
@@ -188,6 +202,13 @@ def test_a_long_completion_is_cut_in_the_middle_unless_asked_for(tmp_path, r1):
     path.write_text(json.dumps(sample(0, 0, 1.0, "a" * 2000 + "z" * 2000)) + "\n")
     assert "2,500 characters, see --full" in r1("view", path).stdout
     assert "a" * 2000 + "z" * 2000 in r1("view", path, "--full").stdout
+
+
+def test_a_completion_does_not_command_the_terminal(tmp_path, r1):
+    path = tmp_path / "odd.jsonl"
+    path.write_text(json.dumps(sample(0, 0, 1.0, "a\x1b[2Jb\u202ec\rd\r\n\te")) + "\n")
+    shown = r1("view", path).stdout
+    assert r"a\x1b[2Jb\u202ec\rd" in shown and "\x1b" not in shown and "\n\te" in shown
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(folder, r1):

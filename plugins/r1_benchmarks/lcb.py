@@ -12,10 +12,11 @@ import json
 import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from r1_benchmarks.boxed import sampling
-from r1cli import Benchmark
+from r1cli import Benchmark, UsageError
 
 QUESTION = (
     "You will be given a question (problem specification) and will generate a correct Python "
@@ -31,18 +32,19 @@ STDIN = (
     "the python program runs, it reads the inputs, runs the algorithm and writes output to STDOUT."
     "\n```python\n# YOUR CODE HERE\n```\n\n"
 )
-IMPORTS = """\
-import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string
-import sys
-from bisect import *
-from collections import *
-from functools import *
-from heapq import *
-from itertools import *
-from math import *
-from typing import *
-"""
-"""LeetCode has them in scope, and its starter code names `List` without an import."""
+MODULES = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random"),
+    *("statistics", "itertools", "functools", "operator", "io", "sys", "json"),
+)
+IMPORTS = "\n".join(
+    [
+        *(f"from {name} import *" for name in (*MODULES, "builtins", "typing")),
+        f"import {', '.join(MODULES)}",
+        "sys.setrecursionlimit(50_000)\n",
+    ]
+)
+"""What LiveCodeBench's grader runs before an answer: starter code names `List` without an import,
+and a search that calls itself is deeper than Python's 1000."""
 
 
 class _Texts(pickle.Unpickler):
@@ -53,13 +55,21 @@ class _Texts(pickle.Unpickler):
 
 
 def hidden(text: str) -> list[dict[str, Any]]:
-    """The private tests of a problem: JSON, or JSON pickled, compressed and encoded."""
+    """The private tests of a problem: JSON, or JSON pickled, compressed and encoded.
+
+    Raises ValueError for what is neither.
+    """
     try:
-        found = json.loads(text)
+        return list(json.loads(text))
     except ValueError:
+        pass
+    try:
         inside = zlib.decompress(base64.b64decode(text))
-        found = json.loads(_Texts(io.BytesIO(inside)).load())
-    return list(found)
+        return list(json.loads(_Texts(io.BytesIO(inside)).load()))
+    except ValueError:
+        raise
+    except Exception as error:  # a pickle may fail in any way
+        raise ValueError(f"hidden tests that cannot be read: {error}") from error
 
 
 def problems(
@@ -67,11 +77,13 @@ def problems(
 ) -> Iterator[dict[str, Any]]:
     """The problems of contests from the day `start` to the day `end`, both included and ISO dates.
 
-    `tests` holds all tests as JSON, each with `fn_name` where it is the call of a method.
+    Raises UsageError for what is no such date: 2024-9-1 would come after October. `tests` holds all
+    tests as JSON, each with `fn_name` where it is the call of a method.
     """
+    first, last = _day(start), _day(end)
     for row in rows:
         day = str(row["contest_date"])[:10]
-        if day < start[:10] or (end and day > end[:10]):
+        if day < first or (last and day > last):
             continue
         starter = row.get("starter_code") or ""
         called = json.loads(row.get("metadata") or "{}").get("func_name")
@@ -81,8 +93,15 @@ def problems(
             "problem": QUESTION.format(question=row["question_content"])
             + (STARTER.format(starter=starter) if starter else STDIN),
             "tests": json.dumps(tests),
-            "preamble": IMPORTS if called else "",
+            "preamble": IMPORTS,
         }
+
+
+def _day(text: str) -> str:
+    try:
+        return text and date.fromisoformat(text[:10]).isoformat()
+    except ValueError:
+        raise UsageError(f"{text!r} is no day for 'lcb'; write it like 2024-09-01") from None
 
 
 lcb = Benchmark(
@@ -92,7 +111,7 @@ lcb = Benchmark(
     columns={name: (name,) for name in ("problem", "tests", "preamble")},
     prompt="{problem}",
     scorer="binary_code",
-    scorer_args={"seconds": 6.0, "memory_mb": 4096},  # seconds as LiveCodeBench
+    scorer_args={"comparer": "decimals", "seconds": 6.0, "memory_mb": 4096},  # as LiveCodeBench
     sampling=sampling(n=16),  # as open-r1 reports it
     votes=False,
     citation=(

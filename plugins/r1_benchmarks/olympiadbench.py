@@ -10,9 +10,14 @@ from r1cli import Benchmark
 
 
 def with_solution(rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each row with its final answers, of which some are several, as one gold answer."""
+    """Each row with its final answers, of which some are several, as one gold answer.
+
+    A copy may have one text in place of the list.
+    """
     for row in rows:
-        yield {**row, "solution": ", ".join(row["final_answer"]).replace("$", "")}
+        given = row["final_answer"]
+        answers = [given] if isinstance(given, str) else given
+        yield {**row, "solution": ", ".join(answers).replace("$", "")}
 
 
 olympiadbench = Benchmark(

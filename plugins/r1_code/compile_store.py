@@ -51,11 +51,12 @@ class CompileStore:
                 about = json.loads(entry.read(OUTCOME))
                 names = [name for name in entry.namelist() if name.startswith(FILES)]
                 files = {name.removeprefix(FILES): entry.read(name) for name in names}
+            streams = {name: about.pop(name).encode("latin-1") for name in ("stdout", "stderr")}
+            found = Compiled(Execution(**about, **streams), files)  # TypeError: of another version
             os.utime(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return None
-        streams = {name: about.pop(name).encode("latin-1") for name in ("stdout", "stderr")}
-        return Compiled(Execution(**about, **streams), files)
+        return found
 
     def put(self, key: str, compiled: Compiled) -> None:
         path = self._path(key)

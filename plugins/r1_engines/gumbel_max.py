@@ -33,26 +33,38 @@ def warpers(sampling: Sampling) -> list[LogitsProcessor]:
     return found
 
 
+class Sound:
+    """A logits processor that changes nothing: `rows` (B,) turns false for a row whose scores are
+    not numbers, which a greedy choice would hide."""
+
+    def __init__(self, count: int, device: torch.device) -> None:
+        import torch
+
+        self.rows = torch.ones(count, dtype=torch.bool, device=device)
+
+    def __call__(self, tokens: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores (B, V) as they are; -inf stands for a token that is cut off."""
+        self.rows &= scores.amax(-1).isfinite()  # NaN is the largest, too
+        return scores
+
+
 class GumbelMax:
     """The last logits processor of a batch whose rows have `seeds`: greedy search then samples.
 
     The noise is drawn on `device` for the whole vocabulary at every step, so it depends on the
-    seed and the step alone; a CPU and a GPU draw different noise. `sound` (B,) turns false for a
-    row whose scores are not numbers, which a greedy choice would hide.
+    seed and the step alone; a CPU and a GPU draw different noise.
     """
 
     def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
         import torch
 
         self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-        self.sound = torch.ones(len(seeds), dtype=torch.bool, device=device)
 
     def __call__(self, tokens: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Of scores (B, V) what is largest at the tokens to choose (B, V)."""
         import torch
 
         chances = scores.softmax(-1)
-        self.sound &= ~chances[:, 0].isnan()  # one bad score makes its row's chances NaN
         noise = torch.empty_like(chances)
         for row, generator in zip(noise, self.generators, strict=True):
             row.exponential_(generator=generator)

@@ -10,8 +10,10 @@ from r1cli import Completion
 BYTES_PER_TOKEN = 4  # where a server counts nothing
 MOST = 2**31  # tokens: what says more does not count
 COUNTS = ("prompt_tokens", "completion_tokens")
-CUT = ("length", "max_tokens", "content_filter")
-BROKEN = ("abort", "error")  # the server gave up on it: no word about the model
+CUT = ("length", "max_tokens", "model_length", "time_limit", "content_filter")
+BROKEN = ("abort", "cancelled", "error", "insufficient_system_resource")
+"""How a server says that it gave up on an answer, which is no word about the model. The last one is
+DeepSeek's; `model_length` is Mistral's, `time_limit` watsonx's."""
 
 
 @dataclass(frozen=True)

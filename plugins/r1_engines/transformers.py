@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal
 
-from r1_engines.gumbel_max import GumbelMax, warpers
+from r1_engines.gumbel_max import GumbelMax, Sound, warpers
 from r1_engines.request import seed_of
 from r1cli import (
     Completion,
@@ -198,16 +198,20 @@ class Transformers:
 
         padded = self.tokenizer.pad({"input_ids": [row.ids for row in rows]}, return_tensors="pt")
         batch = padded.to(self.model.device)
-        processors, sampler = LogitsProcessorList(), None
+        sound = Sound(len(rows), self.model.device)
+        processors: list[Any] = [sound]
         if sampling.temperature > 0:
-            sampler = GumbelMax([row.draw.seed for row in rows], self.model.device)
-            processors += [*warpers(sampling), sampler]
+            noise = GumbelMax([row.draw.seed for row in rows], self.model.device)
+            processors = [*warpers(sampling), sound, noise]
         rooms = [self._room(row, sampling) for row in rows]
         with torch.inference_mode():
             out = self.model.generate(
-                **batch, do_sample=False, logits_processor=processors, max_new_tokens=max(rooms)
+                **batch,
+                do_sample=False,
+                logits_processor=LogitsProcessorList(processors),
+                max_new_tokens=max(rooms),
             )
-        if sampler and not sampler.sound.all():
+        if not sound.rows.all():
             raise UsageError(
                 f"{self.name} gives scores that are no numbers in {self.model.dtype}; a wider "
                 "type may do: --engine-arg dtype=float32"

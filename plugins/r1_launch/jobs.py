@@ -54,7 +54,7 @@ class Jobs:
             known = [(at, old) for at, old in recorded(root) if str(old["id"]) == number]
             if not known:
                 raise UsageError(f"no job {number} in the queue or in {root}; see: r1 jobs list")
-            row = _ended(*known[0])
+            row = _ended(*known[0], task)
         return row | {"log": row["log"].replace("%a", task or "0")}
 
     def cancel(self, job: str) -> None:
@@ -74,7 +74,7 @@ def _queued(job: queue.Queued) -> Row:
         "job": job.id,
         "state": job.state,
         "active": job.active,
-        "exit": exit_code(directory, number) if directory and not job.active else None,
+        "exit": exit_code(directory, job.id) if directory and not job.active else None,
         "nodes": job.nodes,
         "elapsed": job.elapsed,
         "reason": job.reason if job.reason != "None" else "",
@@ -84,11 +84,13 @@ def _queued(job: queue.Queued) -> Row:
     }
 
 
-def _ended(directory: Path, job: dict[str, Any]) -> Row:
-    """A job that the queue has forgotten: its script said how it ended, or was killed."""
-    code = exit_code(directory, str(job["id"]))
+def _ended(directory: Path, job: dict[str, Any], task: str = "") -> Row:
+    """A job, or a task of it, that the queue has forgotten: its script said how it ended, or was
+    killed."""
+    name = f"{job['id']}_{task}" if task else str(job["id"])
+    code = exit_code(directory, name)
     return {
-        "job": job["id"],
+        "job": name,
         "state": "KILLED" if code is None else "FAILED" if code else "COMPLETED",
         "active": False,
         "exit": code,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 
 from r1_launch import watch
-from r1cli import Job, UsageError, require, suggest
+from r1cli import Job, ProviderError, UsageError, require, suggest
 
 SHARED = ("zero2", "zero2_offload", "zero3", "zero3_offload", "fsdp")
 """Ways to share out more than the batch."""
 ACCELERATORS = ("single", "ddp", *SHARED)
+
+DEVICE = re.compile(r"\d|GPU-|MIG-")
+"""How a device begins in CUDA_VISIBLE_DEVICES."""
 
 
 def local() -> Local:
@@ -91,13 +96,20 @@ def cpu_environment(accelerator: str) -> dict[str, str]:
 def count_gpus() -> int:
     """Visible GPUs, without importing torch into the launching process."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([part for part in visible.split(",") if part.strip()])
-    query = ("nvidia-smi", "--list-gpus")
+    if visible is not None:  # the first that is none hides itself and those after it: -1, say
+        return len(list(takewhile(DEVICE.match, map(str.strip, visible.split(",")))))
+    query = ("nvidia-smi", "--query-gpu=index", "--format=csv,noheader")
     try:
-        return len(subprocess.run(query, capture_output=True, check=False).stdout.splitlines())
+        done = subprocess.run(query, capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
         return 0
+    except subprocess.TimeoutExpired:
+        raise ProviderError(
+            "nvidia-smi gives no answer in 60 s: a GPU or its driver hangs; to train on CPU ranks, "
+            "hide the GPUs with CUDA_VISIBLE_DEVICES="
+        ) from None
+    # Without a driver, or without a GPU, it says so on stdout.
+    return sum(line.strip().isdecimal() for line in done.stdout.splitlines())
 
 
 def _check(job: Job) -> None:

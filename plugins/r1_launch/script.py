@@ -14,6 +14,13 @@ from pathlib import Path
 from r1_launch.site import Site
 from r1cli import UsageError, suggest
 
+ENDED = (
+    "trap 'echo \"${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID} $? $(date +%s) "
+    '${SLURM_ARRAY_TASK_COUNT:-1}" '
+    '> "$R1_JOB/job.ended${SLURM_ARRAY_TASK_ID:+.$SLURM_ARRAY_TASK_ID}"\' EXIT'
+)
+"""What `records.exit_code` reads."""
+
 
 def scripts() -> dict[str, Path]:
     """The shipped scripts by name, from the package or from a checkout."""
@@ -27,8 +34,9 @@ def render(
 ) -> str:
     """The script `name` for a job whose directory is `directory`.
 
-    `flags` are sbatch's and stand before the script's own, so that they win. What ended is noted in
-    `job.ended`: id, exit code and time, which SLURM forgets after some minutes.
+    `flags` are sbatch's and stand before the script's own, so that they win. How it ended is noted
+    in `job.ended`, each task of an array in one of its own: id, exit code, time, number of tasks.
+    SLURM forgets it after some minutes.
     """
     known = scripts()
     if name not in known:
@@ -46,8 +54,7 @@ def render(
             *(f"module load {shlex.quote(module)}" for module in site.modules),
             *site.setup,
             *(f"export {key}={shlex.quote(value)}" for key, value in said.items()),
-            'trap \'echo "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID} $? $(date +%s)" '
-            '> "$R1_JOB/job.ended"\' EXIT',
+            ENDED,
             "",
             *(line for line in body[1:] if not line.startswith("#SBATCH ")),
             "",

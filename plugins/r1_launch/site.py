@@ -91,6 +91,8 @@ def _value(key: str, value: Any, path: Path) -> Any:
     known = [field.name for field in fields(Site)]
     if key not in known:
         raise UsageError(f"unknown key {key!r} in the site file {path}; {suggest(key, known)}")
+    if value in ("", "~", "null"):  # a key that is there and says nothing
+        return () if key in LISTS else None
     if key in LISTS:
         items = value if isinstance(value, list) else [value]
         if all(isinstance(item, str) for item in items):

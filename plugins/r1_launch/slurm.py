@@ -29,7 +29,7 @@ def slurm(
     account: str | None = None,
     qos: str | None = None,
     constraint: str | None = None,
-    time: str | None = None,
+    time: str | int | None = None,
     memory: str | int | None = None,
     after: str | int | None = None,
     signal_seconds: int | None = None,
@@ -52,7 +52,7 @@ def slurm(
         account=account,
         qos=qos,
         constraint=constraint,
-        time=time,
+        time=None if time is None else str(time),
         memory=None if memory is None else str(memory),
     )
     if (serve or serve_nodes) and not (serve and 0 < serve_nodes < nodes):
@@ -131,13 +131,14 @@ class Slurm:
     def check(self, job: Job) -> None:
         """Raise what `submit` would, before anything is written."""
         self._check_ranks(job)
-        before = read_job(job.directory)
+        place, before = str(job.directory.resolve()), read_job(job.directory) or {}
         for known in queue.jobs():
-            if before and known.active and queue.job_of(known.id) == before["id"]:
-                cancel = shlex.join(["r1", "jobs", "cancel", str(job.directory)])
+            number = queue.job_of(known.id)
+            # A process that was killed may have submitted it and written no job.json.
+            if known.active and (known.directory == place or number == before.get("id")):
                 raise UsageError(
                     f"{job.directory} is job {known.id} already ({known.state}); "
-                    f"to end it: {cancel}"
+                    f"to end it: r1 jobs cancel {number}"
                 )
         self._check_gpus()
         queue.ask("sbatch", "--test-only", given=self.script(job))

@@ -51,7 +51,7 @@ def _write(directory: Path, title: str, body: Sequence[Markup]) -> Path:
 
 def _ending(state: dict[str, Any], error: BaseException | None) -> Markup:
     status = str(state.get("status", "unknown"))
-    reason = f"{type(error).__name__}: {error}" if error else str(state.get("error", ""))
+    reason = f"{type(error).__name__}: {error}" if error else str(state.get("error") or "")
     reason = reason.removesuffix(": ")
     good = status == "finished"
     said = "" if good or not reason else f": {reason}"

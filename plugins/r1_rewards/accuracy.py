@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from functools import lru_cache
 from typing import Literal
 
-from r1_rewards.equality import Gold, equal, read_gold, read_number, tidy
+from r1_rewards.equality import Gold, equal, read_gold, read_number
 from r1_rewards.final_answer import Extract, final_answer
 from r1_rewards.symbolic import TookTooLong
-from r1cli import Completion
+from r1_rewards.tidy import tidy
+from r1cli import Completion, UsageError
 
 
 def accuracy(
@@ -22,8 +25,8 @@ def accuracy(
     """1.0 where the declared final answer equals the gold one, else 0.0.
 
     Columns: `solution`, the gold answer: plain (`6`), LaTeX, or a worked solution that ends in
-    `\\boxed{6}`, `#### 6` or "the answer is 6". A gold that cannot be read gives None for every
-    completion, never a score.
+    `\\boxed{6}`, `#### 6` or "the answer is 6". A gold that cannot be read, a list of several too,
+    gives None for every completion, never a score.
 
     Only the answer section is read: what follows `</think>`, and inside it the last `<answer>`. An
     unclosed `<think>` has no answer. The last declaration decides, and a list of candidates
@@ -49,6 +52,8 @@ def accuracy(
     with: it counts only if written exactly like the gold. A comparison is given up (0.0) after
     5 seconds on the main thread; other threads have no clock here.
     """
+    if not 0 <= float_tolerance < math.inf:
+        raise UsageError(f"accuracy: float_tolerance = {float_tolerance:g} must be 0 or more")
     golds = [_gold(text) for text in solution]
     return [
         None if gold is None else _score(completion, gold, extract, float_tolerance, strict)
@@ -68,8 +73,13 @@ def _score(
 
 
 def _gold(solution: object) -> Gold | None:
+    """A list of one is its element; of several it is not said whether any will do, or all."""
+    if isinstance(solution, list) and len(solution) == 1:
+        [solution] = solution
+    if not isinstance(solution, str | numbers.Number) or solution != solution:  # NaN
+        return None
     try:
-        return None if solution is None else _read(str(solution))
+        return _read(str(solution))
     except TookTooLong:
         return None
 

@@ -53,25 +53,33 @@ def countdown(
         right_last: the last declaration decides, so a text may correct itself; the right answer
             never counts before a wrong one.
     """
+    goals = [_target(goal) for goal in target]
     return [
         None if given is None or goal is None else _score(completion, given, goal, format_score)
-        for completion, given, goal in zip(completions, numbers, target, strict=True)
+        for completion, given, goal in zip(completions, numbers, goals, strict=True)
     ]
 
 
-def _score(completion: str, given: list[int], goal: int, format_score: float) -> float:
+def _target(goal: object) -> Fraction | None:
+    """A number, or its text; None for anything else."""
+    try:
+        return Fraction(str(goal))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _score(completion: str, given: list[int], goal: Fraction, format_score: float) -> float:
     whole = completion if isinstance(completion, Completion) else Completion(completion)
     answer = final_answer(whole.answer)
     parsed = _parse(answer) if answer is not None else None
     if parsed is None:
         return 0.0
     value, used, claimed = parsed
-    right = value == goal and claimed in (None, goal)
-    return 1.0 if right and used == Counter(map(int, given)) else format_score
+    return 1.0 if value == goal == claimed and used == Counter(map(int, given)) else format_score
 
 
 def _parse(equation: str) -> tuple[Fraction | None, Counter[int], Fraction | None] | None:
-    """Value (None: division by zero), numbers used and claimed value; None if malformed."""
+    """Value (None: division by zero), numbers used, value claimed; None if malformed."""
     if len(equation) > MAX_CHARS:
         return None
     for pattern, replacement in _SPELLINGS:
@@ -80,7 +88,7 @@ def _parse(equation: str) -> tuple[Fraction | None, Counter[int], Fraction | Non
     try:
         reader = _Reader(left)
         value = reader.whole()
-        claimed = _Reader(right).whole() if equals else None
+        claimed = _Reader(right).whole() if equals else value
     except ValueError:
         return None
     return value, Counter(reader.used), claimed

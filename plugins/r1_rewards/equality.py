@@ -1,11 +1,8 @@
 """Are two answers equal? Numbers, letters and words here; the rest goes to math-verify."""
 
-# ruff: noqa: RUF001 - the signs that look like others are the point
-
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -13,32 +10,13 @@ from typing import Literal
 
 from r1_rewards import closed_form, symbolic
 from r1_rewards.limits import MAX_CHARS
+from r1_rewards.tidy import SCALE, tidy
 
-_UNICODE = str.maketrans(
-    {
-        "−": "-", "–": "-", "×": r"\times ", "·": r"\cdot ", "÷": r"\div ", "π": r"\pi ",
-        "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-        "°": r"^\circ ", "²": "^2", "³": "^3", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
-        "½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "√": r"\sqrt ",
-        "，": ",", "（": "(", "）": ")", "：": ":", "\u00a0": " ", "\u2009": " ", "\u202f": " ",
-    }
-)  # fmt: skip
-_MARKUP = [
-    (re.compile(r"\\(?:left|right|displaystyle|textstyle|[bB]ig[lr]?)(?![A-Za-z])"), ""),
-    (re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\text(?:bf|it|rm|normal)|\\math(?:rm|bf|it|sf)|\\mbox"), r"\\text"),
-    (re.compile(r"\\!\s*|\{\}|\\phantom\{[^{}]*\}"), ""),
-    (re.compile(r"(?<!\\)\\[,;: ]|\\q?quad(?![A-Za-z])|~|\s+"), " "),
-    (re.compile(r"\\\$|\$|(?<!\\)\\[\[\]()]"), ""),
-    (re.compile(r"\{\s*,\s*\}"), ","),
-    (re.compile(r"(?<!\\)%"), r"\%"),
-    (re.compile(r"(?<=\S)\s*\\text\{(?!\s*(?:and|or)\s*\})[^{}()]*\}(?:\^\{?\d\}?)?\s*$"), ""),
-]
 _NUMBER = r"[-+]?\s?[€£¥]?(?:\d{1,3}(?:[, ]\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _QUANTITY = re.compile(
     rf"(?P<number>{_NUMBER})\s*(?P<percent>\\%|percent(?:age)?\b|pct\b)?"
-    r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?\s*[CF]?|(?: [A-Za-z]{2,}[A-Za-z ./^\d]*)?)\.?",
+    r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?\s*[CF]?"
+    r"|(?: [A-Za-z]{2,}(?:[A-Za-z ./]|\^\d|(?<=[A-Za-z])\d)*)?)\.?",  # and no second quantity
     re.ASCII,
 )
 _RATIO = re.compile(
@@ -47,15 +25,21 @@ _RATIO = re.compile(
     re.ASCII,
 )
 _BASED = re.compile(r"(?P<digits>[0-9A-Za-z]+)_\{?(?P<base>\d{1,2})\}?", re.ASCII)
-_SCALE = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _NO_UNIT = frozenset(
-    ("and", "or", "pi", "sqrt", "infinity", "mod", "to", "by", "plus", "minus", "times", "dozen")
+    ("and", "or", "sqrt", "infinity", "mod", "to", "by", "plus", "minus", "times", "dozen")
 )
-_CHOICE = re.compile(r"\(?\s*(?P<letter>[A-Z])\s*(?:\)|[.:)](?=\s)(?P<rest>.*))?\.?", re.ASCII)
+_CHOICE = re.compile(
+    r"\(?\s*(?P<letter>[A-Z])\s*(?:\)|(?:[.:)](?=\s)|\s[-(]\s*(?=[A-Za-z]{3}))(?P<rest>.*))?\.?",
+    re.ASCII,
+)
+_CHOSEN = re.compile(r"\(?[A-Z]\)\s+(?=\S)", re.ASCII)
 _OTHER_CHOICE = re.compile(r"\b(?:or|and)\s*\(?[A-Z]\b|[,/;&]\s*\(?[A-Z]\b|\(?\b[A-Z][).:]")
 _SHOWN_REVERSED = "\u202e"  # a reader sees 81 where the text holds 18
+_SPACES = re.compile(
+    r"(?<!\d)\s+(?![A-Za-z])|(?<![A-Za-z\\])\s+(?!\d)|(?<=\d)\s+(?=\d{3}(?!\d))", re.ASCII
+)
 _WRAPPED = re.compile(r"\\text\s*\{(?P<inside>[^{}]*)\}")
-_WORDS = re.compile(r"[^\W\d_]{3,}|yes|no", re.IGNORECASE)
+_WORDS = re.compile(r"(?:[^\W\d_]{2,} )*[^\W\d_]{3,}|yes|no", re.IGNORECASE)
 _NOT_WORDS = frozenset(("infinity", "inf", "exp", "log", "sin", "cos", "tan"))
 
 
@@ -98,6 +82,8 @@ def equal(gold: Gold, answer: str, float_tolerance: float, strict: bool) -> bool
         return True
     if gold.kind == "choice":
         return _choice(text) == gold.value
+    if chosen := _CHOSEN.match(text):
+        return equal(gold, text[chosen.end() :], float_tolerance, strict)
     if gold.kind == "words":
         return _words(text) == gold.value
     number = read_number(text)
@@ -114,14 +100,6 @@ def equal(gold: Gold, answer: str, float_tolerance: float, strict: bool) -> bool
     return symbolic.equal(gold.text, text, float_tolerance, strict)
 
 
-def tidy(answer: str) -> str:
-    """`answer` without what does not change its meaning: dollar signs, spacing, sizes, units."""
-    text = "".join(c for c in answer if unicodedata.category(c) != "Cf").translate(_UNICODE)
-    for pattern, replacement in _MARKUP:
-        text = pattern.sub(replacement, text)
-    return text.strip().rstrip(".,;").strip()
-
-
 def read_number(text: str) -> Number | None:
     """The value of a tidy plain number, fraction or quantity; None for all else."""
     if len(text) > MAX_CHARS:
@@ -135,8 +113,8 @@ def read_number(text: str) -> Number | None:
     if not match:
         return None
     unit = match["unit"].split()
-    scale = _SCALE.get(unit[0], 1) if unit else 1
-    if any(word in _NO_UNIT or (scale == 1 and word in _SCALE) for word in unit):
+    scale = SCALE.get(unit[0], 1) if unit else 1
+    if any(word in _NO_UNIT or (scale == 1 and word in SCALE) for word in unit):
         return None
     digits = re.sub(r"[ ,€£¥]", "", match["number"])
     decimal = any(c in digits for c in ".eE")
@@ -169,9 +147,9 @@ def _choice(text: str) -> str | None:
 
 def _words(text: str) -> str | None:
     inside = _unwrapped(text)
-    if inside == text and (not _WORDS.fullmatch(text) or text in _NOT_WORDS):
+    if inside == text and (not _WORDS.fullmatch(text) or _NOT_WORDS.intersection(text.split())):
         return None
-    return " ".join(inside.casefold().split()) or None
+    return " ".join(inside.casefold().split()).rstrip(".!") or None
 
 
 def _unwrapped(text: str) -> str:
@@ -180,4 +158,5 @@ def _unwrapped(text: str) -> str:
 
 
 def _squeezed(text: str) -> str:
-    return re.sub(r"\s+(?![A-Za-z])|(?<![A-Za-z\\])\s+", "", text)
+    """Without the spaces that mean nothing: not those of two words, nor of `1 1/2` and `7 8`."""
+    return _SPACES.sub("", text)

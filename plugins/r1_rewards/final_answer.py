@@ -16,11 +16,12 @@ MAX_ANNOUNCED = 20  # announcements that are looked at, from the last one back
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _ANNOUNCED = re.compile(
-    r"####[ \t]*"
+    r"^[ \t#]*\**(?:final )?answer\**[ \t]*$"
+    r"|####[ \t]*"
     r"|\b(?:answer|solution)s?\b(?:[ \t]+to[^\n.:]{1,60}?)?[*_\s]{0,8}"
     r"(?:\bis\b|\bare\b|\bequals\b|\bwould be\b|\bwill be\b|[:=：])(?:[ \t]*:)?"
-    r"|(?:答案|réponse)[ \t]*(?:是|为|est|[:：])"
-    r"|^[ \t]*\**final answer\**[ \t]*$",
+    r"(?:[ \t]+(?:about|approximately|roughly|exactly|therefore|thus|simply)\b)?"
+    r"|(?:答案|réponse)[ \t]*(?:是|为|est|[:：])",
     re.IGNORECASE | re.MULTILINE,
 )
 _FORMULA = re.compile(
@@ -31,6 +32,7 @@ _JOIN = re.compile(r"\s*(?:,|;|,?\s*\b(?:and|or)\b|,?\s*\\text\s*\{\s*(?:and|or)
 _MATH_MARKS = re.compile(r"\$|\\[()\[\]]|\\q?quad(?![A-Za-z])|\\[,; ]")
 _SENTENCE = re.compile(r"[.!?。](?=\s|$)|[。;\n]")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\d])", re.ASCII)
+_CHOICE = re.compile(r"\(?[A-Z]\)[*_]*\s+\S")  # in words: `B) the second one`
 _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|mbox|operatorname|begin|end)[a-z]*\*?\{[^{}]*\}")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _MATH_WORD = re.compile(
@@ -105,6 +107,8 @@ def _announced(text: str) -> str | None:
         if formulas is not None:
             return formulas
         line = rest.partition("\n")[0]
+        if _CHOICE.match(line) and "answer" in match[0].lower():
+            return line.strip("*_ \t")
         sentence = _SENTENCE.split(line, maxsplit=1)[0]
         parts = (sentence, sentence.rpartition(" is ")[2], sentence.rpartition("=")[2], line)
         found = next(filter(None, map(_bare, parts)), None)

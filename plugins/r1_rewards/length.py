@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from r1_rewards.accuracy import accuracy
-from r1cli import Completion, Prompt
+from r1cli import Completion, Prompt, UsageError
 
 
 def length(
@@ -54,5 +54,15 @@ def length(
 def size(completion: str, unit: Literal["tokens", "characters"]) -> int:
     """Tokens sampled, or characters; plain text that was never sampled has characters only."""
     if unit == "tokens" and isinstance(completion, Completion):
-        return completion.tokens
+        return tokens(completion)
     return len(completion)
+
+
+def tokens(completion: Completion) -> int:
+    """How many were sampled. Raises UsageError where nobody counted: no text is no token long."""
+    if not completion.tokens and len(completion) > len(completion.prefill):
+        raise UsageError(
+            f"a completion of {len(completion)} characters comes without its number of tokens; "
+            "add a column 'tokens', or count unit: characters where the reward has it"
+        )
+    return completion.tokens

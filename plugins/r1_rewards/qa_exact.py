@@ -6,6 +6,7 @@ import re
 import string
 
 from r1_rewards.final_answer import final_answer
+from r1_rewards.gold_texts import gold_texts
 from r1cli import Completion
 
 _ANNOUNCED = re.compile(r"(?i)\banswer(?:\s+is|\s*:)\s*\**([^\n]+)")
@@ -32,8 +33,7 @@ def qa_exact(
     """
     rewards: list[float | None] = []
     for completion, gold in zip(completions, solution, strict=True):
-        golds = [gold] if isinstance(gold, str) else gold or []
-        accepted = {_normal(text) for text in golds} - {""}
+        accepted = {_normal(text) for text in gold_texts(gold)} - {""}
         rewards.append(float(_normal(_answer(completion)) in accepted) if accepted else None)
     return rewards
 

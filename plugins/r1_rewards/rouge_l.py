@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any, Literal
 
+from r1_rewards.gold_texts import gold_texts
 from r1cli import Completion, require
 
 MAX_WORDS = 2_000  # of either text that are compared: the table has the product of both as cells
@@ -50,11 +51,10 @@ def rouge_l(
 
 
 def _best(answer: str, gold: str | list[str] | None, measure: str, stemmer: bool) -> float | None:
-    golds = [gold] if isinstance(gold, str) else gold or []
-    golds = [gold for gold in golds if _WORD.search(gold)]
+    golds = [text for text in gold_texts(gold) if _WORD.search(text)]
     if not golds:
         return None
-    return max(_score(answer, gold, measure, stemmer) for gold in golds)
+    return max(_score(answer, text, measure, stemmer) for text in golds)
 
 
 def _score(answer: str, gold: str, measure: str, stemmer: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from r1_rewards.length import tokens
 from r1cli import Completion, UsageError
 
 
@@ -29,7 +30,7 @@ def soft_overlong_punishment(
     free = max_completion_len - soft_punish_cache
     rewards: list[float] = []
     for completion in completions:
-        over = completion.tokens - free
+        over = tokens(completion) - free
         if over <= 0:
             rewards.append(0.0)
         else:

@@ -7,6 +7,8 @@ not be given twice; what a machine without a GPU needs is a default that the rec
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -62,8 +64,8 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         config = _of_every_rank(config, recipe.launch.processes)
     names = {field.name for field in dataclasses.fields(config)}
     hints = get_type_hints(config)
-    args = recipe.trainer.args
-    for name, value in args.items():
+    args = dict(recipe.trainer.args)
+    for name, value in recipe.trainer.args.items():
         where = recipe.where("trainer", "args", name)
         if name in OWNED:
             raise UsageError(f"{where} is set by r1: {OWNED[name]}")
@@ -71,7 +73,7 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
             raise UsageError(
                 f"{config.__name__} has no field {name!r}, {where}; {_near(name, names)}"
             )
-        _check_type(name, value, hints[name], where)
+        args[name] = _typed(value, hints[name], where)
     machine: dict[str, Any] = {}
     if not torch.cuda.is_available():
         # bf16 autocast and recomputed activations only slow a CPU down.
@@ -102,6 +104,16 @@ def build(config: type, recipe: Recipe, output: Path, **derived: Any) -> Any:
         )
     sharding.prepare(built)
     return built
+
+
+@contextmanager
+def refusals(recipe: Recipe) -> Iterator[None]:
+    """What a TRL trainer, constructed in here, refuses of its arguments, in one line."""
+    try:
+        yield
+    except ValueError as error:
+        where = recipe.where("trainer", "args")
+        raise UsageError(f"TRL refuses {where}: {one_line(error)}") from error
 
 
 def _evaluation(recipe: Recipe) -> dict[str, Any]:
@@ -141,14 +153,17 @@ def _near(name: str, names: set[str]) -> str:
     return hint if hint.startswith("did you mean") else "see TRL's documentation of its fields"
 
 
-def _check_type(name: str, value: Any, hint: Any, where: str) -> None:
-    """TRL's configs are plain dataclasses, which take any value of any type without a word."""
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """The value in its field's type, a quoted "1e-6" as a number.
+
+    TRL's configs are plain dataclasses, which take any value of any type without a word.
+    """
     from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
     try:
-        TypeAdapter(hint).validate_python(value)
+        return TypeAdapter(hint).validate_python(value)
     except PydanticSchemaGenerationError:
-        return
+        return value
     except ValidationError as error:
         wanted = " or ".join(sorted({p["msg"].lower() for p in error.errors()}))
         raise UsageError(f"{where} = {value!r}: {wanted}") from error

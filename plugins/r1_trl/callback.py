@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -13,11 +14,13 @@ from typing import Any
 
 from r1_trl import checkpoint_ranks, resume, sharding
 from r1_trl.hardware_errors import hardware_errors
-from r1cli import Interrupted, Run, disk_errors
+from r1cli import Interrupted, R1Error, Run, disk_errors
 
 log = logging.getLogger("r1cli.train")
 
 TWICE_SECONDS = 1.0
+NOTHING_DONE = -1
+"""The step before an evaluation at the start, which is of step 0."""
 
 
 class Stop:
@@ -68,6 +71,7 @@ def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if state.is_world_process_zero and logs and logs is not run.measured:
                 run.log_metrics({"step": state.global_step, **logs})
+            check_gradient(logs or {}, args, state.global_step)
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
@@ -93,6 +97,19 @@ def run_callback(run: Run, stop: Stop, trainer: Any) -> Any:
                 control.should_training_stop = True
 
     return RunCallback()
+
+
+def check_gradient(logs: dict[str, Any], args: Any, step: int) -> None:
+    """Raise where the weights are lost, before they are saved in place of good ones.
+
+    A norm that is NaN has made every weight NaN by clipping. With fp16 such a step is left out.
+    """
+    if not args.fp16 and math.isnan(logs.get("grad_norm") or 0.0):
+        raise R1Error(
+            f"grad_norm is nan at step {step}: the weights are lost, and not saved; add --fresh "
+            f"and lower trainer.args.learning_rate, which is {args.learning_rate:g} (the same "
+            "command goes on from the last checkpoint, most likely to the same end)"
+        )
 
 
 def _held_out(metrics: dict[str, Any]) -> str:
@@ -142,16 +159,22 @@ def train(trainer: Any, run: Run) -> None:
     """
     from transformers import PrinterCallback
 
-    checkpoint = _agreed(run.last_checkpoint())
+    checkpoint, step = _agreed(run.last_checkpoint()), NOTHING_DONE
     if checkpoint:
         checkpoint_ranks.check(checkpoint, run)
-        if trainer.accelerator.is_main_process:
-            step = int(checkpoint.name.split("-")[-1])
-            log.info("resuming %s from step %d", run.directory, step)
-            run.forget_after(step, closing="train_runtime")
+        step = int(checkpoint.name.split("-")[-1])
         trainer.args.eval_on_start = False  # it was, when the run started
+    if trainer.accelerator.is_main_process:
+        if checkpoint:
+            log.info("resuming %s from step %d", run.directory, step)
+        run.forget_after(step, closing="train_runtime")
     trainer.run, trainer.checkpoint = run, checkpoint
-    with stop_on_signal() as stop, disk_errors(run.directory), hardware_errors(trainer):
+    with (
+        stop_on_signal() as stop,
+        resume.readable(trainer),
+        disk_errors(run.directory),
+        hardware_errors(trainer),
+    ):
         trainer.remove_callback(PrinterCallback)  # the run's own callbacks say it better
         trainer.add_callback(run_callback(run, stop, trainer))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -76,11 +76,11 @@ def fast_trainer(base: type[GRPOTrainer] | None = None) -> type[GRPOTrainer]:
             if self._buffered_inputs is before:
                 return inputs  # an evaluation, or micro-batches rearranged in an earlier call
             rules = self.microbatch_rules
-            self._buffered_inputs = microbatch.rearrange(self._buffered_inputs, rules)
             if rules.leave_out:
-                kept = sum(len(batch["advantages"]) for batch in self._buffered_inputs)
-                share = kept / (self.args.steps_per_generation * self._train_batch_size)
+                moved = torch.cat([microbatch.moved(batch) for batch in self._buffered_inputs])
+                share = moved.float().mean().item()
                 self._metrics["train"]["frac_rows_with_gradient"].append(share)
+            self._buffered_inputs = microbatch.rearrange(self._buffered_inputs, rules)
             return self._buffered_inputs[self._step % self.args.steps_per_generation]
 
         def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):

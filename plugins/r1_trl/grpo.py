@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def grpo(
     batch = plan(recipe)
     if batch:
         log.info("batch: %s", batch)
+    _keep_groups_whole(config, rewards, recipe)
     tokenizer = policy.tokenizer_of(recipe)
     model = policy.model_of(recipe)
     template = config.chat_template_kwargs or {}
@@ -57,11 +59,15 @@ def grpo(
     rows = fit(dataset)
     _check_enough(rows, config, recipe)
 
-    eos = {tokenizer.eos_token_id, *_ids(model.generation_config.eos_token_id)} - {None}
+    eos = _end_at_all(model, tokenizer)
     opened = prefill(tokenizer, rows[0]["prompt"], **template)
     if opened:
         log.info("the chat template opens the completion with %r; rewards see it", opened)
-    with vllm.ours(recipe, model, run.directory / ".weights"):
+    with (
+        vllm.ours(recipe, model, run.directory / ".weights"),
+        policy.with_reference(recipe),
+        arguments.refusals(recipe),
+    ):
         trainer = grpo_trainer()(
             model=model,
             reward_funcs=[RewardName(reward) for reward in rewards],
@@ -74,7 +80,7 @@ def grpo(
         )
     sharding.check(trainer, recipe)
     trainer.rollouts = run.directory / "rollouts"
-    trainer.reader = Reader(lambda prompt: prefill(tokenizer, prompt, **template), sorted(eos))
+    trainer.reader = Reader(lambda prompt: prefill(tokenizer, prompt, **template), eos)
     trainer.max_failures = recipe.max_failures
     folder = run.directory / "failures"
     with Scorer(rewards, limits=recipe.scoring, folder=folder) as trainer.scorer:
@@ -143,6 +149,26 @@ def _whole_groups(recipe: Recipe, micro_batch: int, size: int) -> int:
     return math.ceil(micro_batch / share) * share
 
 
+def _keep_groups_whole(config: Any, rewards: Sequence[BoundReward], recipe: Recipe) -> None:
+    """A rank scores what it has sampled: rewards that compare within a group need all of it there.
+
+    Raises UsageError where training would part groups; evaluations take larger batches instead.
+    """
+    comparing = [reward.name for reward in rewards if not reward.per_sample]
+    if not comparing or config.world_size == 1:
+        return
+    size = config.num_generations
+    share = config.per_device_train_batch_size * config.steps_per_generation
+    if share % size:
+        raise UsageError(
+            f"reward {comparing[0]!r} compares the {size} completions of a prompt, and each of "
+            f"{config.world_size} processes would sample {share}; make "
+            f"{recipe.where('batch', 'prompts_per_step')} a multiple of {config.world_size}"
+        )
+    size = config.num_generations_eval or size
+    config.per_device_eval_batch_size += -config.per_device_eval_batch_size % size
+
+
 def _check_enough(rows: Dataset, config: Any, recipe: Recipe) -> None:
     """TRL draws whole generation batches only: of too few prompts it would train no step."""
     needed = config.generation_batch_size // config.num_generations
@@ -154,5 +180,10 @@ def _check_enough(rows: Dataset, config: Any, recipe: Recipe) -> None:
         )
 
 
-def _ids(value: Any) -> list[int]:
-    return value if isinstance(value, list) else [value]
+def _end_at_all(model: Any, tokenizer: Any) -> list[int]:
+    """The tokens that TRL ends completions at; the policy, once saved, ends at the same."""
+    theirs = model.generation_config.eos_token_id
+    several = [tokenizer.eos_token_id, *(theirs if isinstance(theirs, list) else [theirs])]
+    eos = [token for token in dict.fromkeys(several) if token is not None]
+    model.generation_config.eos_token_id = eos[0] if len(eos) == 1 else eos or None
+    return eos

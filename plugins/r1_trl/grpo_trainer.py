@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from r1_trl import rollouts, vllm
 from r1_trl.rewards import Reader, columns_of, endings, leave_out, table, text_of
@@ -28,6 +29,7 @@ def grpo_trainer() -> type:
         reader: Reader
         max_failures: int
         _failures = 0  # of all ranks
+        _of_step: dict[str, Any] = {"step": None}  # noqa: RUF012 - what was drawn for which
         _loss_scale: dict[bool, float] = {}  # noqa: RUF012 - by whether it trains or evaluates
 
         def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):  # type: ignore[no-untyped-def]
@@ -72,10 +74,16 @@ def grpo_trainer() -> type:
                 leave_out(output, failed, gather, self.loss_type) if gather(failed).any() else 1.0
             )
             if self.model.training and self.rollouts is not None:
-                drawn = {**self._drawn, "advantage": output["advantages"].tolist()}
-                step = self.state.global_step + 1
-                rollouts.write(self.rollouts, step, self.accelerator.process_index, drawn)
+                self._keep({**self._drawn, "advantage": output["advantages"].tolist()})
             return output
+
+        def _keep(self, drawn):  # type: ignore[no-untyped-def]
+            """Write what was drawn, with what earlier rounds of sampling drew for the same step."""
+            step, before = self.state.global_step + 1, self._of_step
+            if before["step"] == step:
+                drawn = {name: [*before["drawn"][name], *rows] for name, rows in drawn.items()}
+            self._of_step = {"step": step, "drawn": drawn}
+            rollouts.write(self.rollouts, step, self.accelerator.process_index, drawn)
 
         def training_step(self, *args, **given):  # type: ignore[no-untyped-def]
             with vllm.saved_when_lost(self, Path(self.args.output_dir)):

@@ -140,13 +140,18 @@ def _ordered(batch: Batch, count: int, leave_out: bool) -> list[Batch]:
     return [_take(batch, part) for part in rows.tensor_split(count)]
 
 
+def moved(batch: Batch) -> torch.Tensor:
+    """Which rows have a gradient where nothing but the advantage enters the loss, (B,)."""
+    advantages = batch["advantages"]
+    apart = advantages != 0 if advantages.dim() == 1 else (advantages != 0).any(1)
+    return apart & loss_mask(batch).any(1)
+
+
 def _worth_keeping(batch: Batch, *, at_least: int) -> torch.Tensor:
     """Indices of the rows that have a gradient; `at_least` some, as a micro-batch needs a row."""
-    advantages = batch["advantages"]
-    moved = advantages != 0 if advantages.dim() == 1 else (advantages != 0).any(1)
-    moved = moved & loss_mask(batch).any(1)  # (B,)
-    first = moved.int().argsort(descending=True, stable=True)
-    return first[: max(int(moved.sum()), at_least)].sort().values
+    keep = moved(batch)
+    first = keep.int().argsort(descending=True, stable=True)
+    return first[: max(int(keep.sum()), at_least)].sort().values
 
 
 def _take(batch: Batch, rows: torch.Tensor) -> Batch:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from r1_trl import adapter, attention, edits, sharding
+from r1_trl.standing_in import standing_in
 from r1cli import Recipe, Run, disk_errors, load_config, load_model, load_tokenizer, model_card
 
 log = logging.getLogger("r1cli.policy")
@@ -52,6 +55,18 @@ def model_of(recipe: Recipe) -> Any:
     return model
 
 
+@contextmanager
+def with_reference(recipe: Recipe) -> Iterator[None]:
+    """TRL's GRPO trainer, constructed in here, has the policy as it was loaded as its reference.
+
+    TRL itself loads one by the model's name alone: of another revision, and without the edits.
+    """
+    from trl.trainer import grpo_trainer
+
+    with standing_in(grpo_trainer, create_model_from_path=lambda *_, **__: model_of(recipe)):
+        yield
+
+
 def _template(text: str) -> str:
     """A chat template given as a file name or as the Jinja text itself."""
     path = Path(text)
@@ -72,7 +87,6 @@ def save(trainer: Any, tokenizer: Any, run: Run) -> None:
             shutil.rmtree(beside)
         model = trainer.accelerator.unwrap_model(trainer.model)
         model.config.use_cache = True
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.generation_config.pad_token_id = tokenizer.pad_token_id
         trainer.save_model(str(beside))
         sharding.release()

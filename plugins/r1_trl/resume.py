@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from r1_trl import checkpoint_ranks
-from r1cli import Run
+from r1cli import Run, UsageError, one_line
 
 
 class Resumable:
@@ -33,6 +33,7 @@ class Resumable:
     drawn: tuple[str, ...] = ()
     run: Run
     checkpoint: Path | None = None
+    taken_up = False  # all that `checkpoint` holds
     args: Any
     state: Any
     control: Any
@@ -105,6 +106,7 @@ class Resumable:
             self._metrics["train"].update(state["_metrics"])
             for name in (*self.kept, *(self.drawn if same else ())):
                 setattr(self, name, state[name])
+        self.taken_up = True
 
     def evaluate(self, *args: Any, **given: Any) -> dict[str, float]:
         """As TRL does, without a trace in what is learned.
@@ -131,6 +133,22 @@ class Resumable:
             super()._run_epoch(*args, **kwargs)  # type: ignore[misc]
         else:
             self.model.train()  # where TRL looks up which metrics to close with
+
+
+@contextmanager
+def readable(trainer: Resumable) -> Iterator[None]:
+    """Say which checkpoint it is that cannot be taken up: half of a copy, or a disk that failed."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (EOFError, OSError, RuntimeError, ValueError, TypeError, SafetensorError) as error:
+        if trainer.checkpoint is None or trainer.taken_up:
+            raise
+        raise UsageError(
+            f"{trainer.checkpoint} cannot be read ({one_line(error)}); move it away, and the same "
+            "command goes on from the one before it, if there is one"
+        ) from error
 
 
 @contextmanager

@@ -23,10 +23,10 @@ def write(directory: Path, step: int, rank: int, columns: dict[str, list[Any]]) 
 
     name = f"step_{step:06d}.parquet" if rank == 0 else f"step_{step:06d}.rank{rank}.parquet"
     count = len(columns["completion"])
-    columns["prompt"] = [
+    prompts = [
         p if isinstance(p, str) else json.dumps(p, ensure_ascii=False) for p in columns["prompt"]
     ]
-    arrays = {column: _array(values) for column, values in columns.items()}
+    arrays = {column: _array(values) for column, values in {**columns, "prompt": prompts}.items()}
     table = pa.table({"step": pa.array([step] * count, pa.int64()), **arrays})
     path = directory / name
     with disk_errors(path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from r1_trl import adapter, arguments, callback, policy, prompts, sharding
 from r1_trl.endings import align_endings, stop_rate
+from r1_trl.learned_text import say_learned
 from r1_trl.order import in_order
 from r1cli import BatchPlan, BoundReward, Recipe, Run, UsageError
 
@@ -26,11 +27,12 @@ def sft(
     callbacks: list[Any],
     held_out: Dataset | None = None,
 ) -> Path:
-    """Train on completions (or on the assistant's turns of `messages`), then check that it stops.
+    """Train on completions or on whole conversations, then check that the policy stops.
 
     Columns: `prompt` and `completion`, or `messages`. With `prompt` and `completion` the loss is
-    on the completion alone, its end-of-turn token included. `held_out` has the same columns; its
-    loss and token accuracy are logged as `eval_loss` and `eval_mean_token_accuracy`.
+    on the completion alone, its end-of-turn token included; with `messages` on every token, as
+    TRL's `assistant_only_loss` is off unless asked for. `held_out` has the same columns; its loss
+    and token accuracy are logged as `eval_loss` and `eval_mean_token_accuracy`.
     """
     arguments.require_trl()
     config = _config(recipe, run.checkpoints)
@@ -41,18 +43,21 @@ def sft(
     model = policy.model_of(recipe)
     align_endings(model, tokenizer, recipe.where("model", "chat_template"))
     rows = _rows(dataset, recipe, tokenizer)
-    trainer = _trainer_class()(
-        model=model,
-        args=config,
-        train_dataset=rows,
-        eval_dataset=None if held_out is None else _rows(held_out, recipe, tokenizer),
-        processing_class=tokenizer,
-        peft_config=adapter.peft_config(recipe, model),
-        callbacks=callbacks,
-    )
+    with arguments.refusals(recipe):
+        trainer = _trainer_class()(
+            model=model,
+            args=config,
+            train_dataset=rows,
+            eval_dataset=None if held_out is None else _rows(held_out, recipe, tokenizer),
+            processing_class=tokenizer,
+            peft_config=adapter.peft_config(recipe, model),
+            callbacks=callbacks,
+        )
     sharding.check(trainer, recipe)
-    callback.train(trainer, run)
     main = trainer.accelerator.is_main_process
+    if main:
+        say_learned(trainer, rows, recipe)
+    callback.train(trainer, run)
     if main or sharding.is_shared(trainer):
         with sharding.whole_model(trainer) as whole:
             rate, tried = stop_rate(whole, tokenizer, rows, seed=recipe.seed)
@@ -118,7 +123,10 @@ def _rows(dataset: Dataset, recipe: Recipe, tokenizer: Any) -> Dataset:
         if "prompt" in columns and "completion" in columns:
             dataset = dataset.remove_columns("messages")
         else:
-            return dataset.select_columns(["messages"])
+            rows, system = dataset.select_columns(["messages"]), recipe.system_prompt
+            if not system:
+                return rows
+            return rows.map(lambda row: {"messages": prompts.as_messages(row["messages"], system)})
     if "completion" not in columns:
         raise UsageError(
             f"sft wants the columns prompt and completion, or messages; the dataset has "

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from r1_trl.standing_in import standing_in
 from r1_trl.vllm_client import ServerLost
-from r1_trl.vllm_generation import generation_class, standing_in
+from r1_trl.vllm_generation import generation_class
 from r1cli import ProviderError, Recipe, UsageError, require
 
 URL_ENV = "R1_SERVER_URL"

@@ -6,12 +6,11 @@ import gc
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from r1_trl.standing_in import standing_in
 from r1_trl.vllm_client import ServerLost, client_class
 from r1cli import UsageError, one_line
 
@@ -111,16 +110,3 @@ def generation_class() -> type:
             return bool(told[1])
 
     return Generation
-
-
-@contextmanager
-def standing_in(module: Any, **names: Any) -> Iterator[None]:
-    """Replace names of a module for a while."""
-    before = {name: getattr(module, name) for name in names}
-    try:
-        for name, value in names.items():
-            setattr(module, name, value)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(module, name, value)

@@ -46,7 +46,7 @@ class Limits:
         for name, value in vars(self).items():
             least = 0 if name == "processes" else 1 if isinstance(value, int) else 0.001
             if value is not None and not least <= value < math.inf:
-                raise ValueError(f"{name} {value} is not {least} or more")
+                raise ValueError(f"{name} {value} is not a number from {least} on")
 
     @property
     def wall(self) -> float:

@@ -63,6 +63,10 @@ class CodeService:
         """What the provider can do. Opens it. Raises ProviderError where it cannot be had."""
         return self._open().capabilities
 
+    def check(self, program: Program) -> None:
+        """Raises UsageError for a program that the provider cannot run. Opens it."""
+        self._check(self._open(), program)
+
     def run(self, programs: Sequence[Program]) -> list[ProgramResult]:
         """Results in the order of the programs, from any thread but a coroutine's.
 
@@ -125,9 +129,12 @@ class CodeService:
         self, provider: CodeProvider, programs: Sequence[Program]
     ) -> list[ProgramResult]:
         for program in programs:
-            if why := refusal(program, provider.capabilities):
-                raise UsageError(f"code provider {self.name!r} {why}")
+            self._check(provider, program)
         return list(await asyncio.gather(*(self._one(provider, program) for program in programs)))
+
+    def _check(self, provider: CodeProvider, program: Program) -> None:
+        if why := refusal(program, provider.capabilities):
+            raise UsageError(f"code provider {self.name!r} {why}")
 
     async def _one(self, provider: CodeProvider, program: Program) -> ProgramResult:
         key = program.key()
@@ -136,22 +143,23 @@ class CodeService:
             return replace(self._known[key], cached=True)
         task = self._running.get(key)
         if task is None:
-            task = asyncio.create_task(self._tried(provider, program))
+            task = asyncio.create_task(self._tried(provider, program, key))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
-            result = await asyncio.shield(task)
-            if not result.broken:
-                self._remember(key, result)
-            return result
+            return await asyncio.shield(task)
         return replace(await asyncio.shield(task), cached=True)
 
-    async def _tried(self, provider: CodeProvider, program: Program) -> ProgramResult:
+    async def _tried(self, provider: CodeProvider, program: Program, key: bytes) -> ProgramResult:
+        """Goes on, and is remembered, though nobody waits for it any more."""
         for number in range(TRIES):
             result = await provider.run(program)
             if not result.broken or number == TRIES - 1:
                 break
             await asyncio.sleep(FIRST_WAIT_SECONDS * 2**number * random.uniform(0.5, 1.5))
-        return replace(result, provider=self.name)
+        result = replace(result, provider=self.name)
+        if not result.broken:
+            self._remember(key, result)
+        return result
 
     def _remember(self, key: bytes, result: ProgramResult) -> None:
         self._known[key] = result

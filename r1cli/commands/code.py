@@ -59,7 +59,10 @@ def run(
     known = language or SUFFIXES.get(file.suffix, "")
     if not known:
         raise UsageError(f"{file}: what language is {file.suffix or 'it'}? say --language")
-    limits = Limits(cpu_seconds=cpu_seconds, memory_mb=memory_mb)
+    try:
+        limits = Limits(cpu_seconds=cpu_seconds, memory_mb=memory_mb)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     inputs = [Input(_read(path)) for path in stdin] or [Input()]
     source = _read(file).decode(errors="surrogateescape")
     program = Program(known, source, inputs, limits=limits)

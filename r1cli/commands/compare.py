@@ -21,6 +21,7 @@ def compare(
 
     if len(places) < 2:
         raise UsageError("compare needs two places at least, like: r1 compare runs/a runs/b")
+    ui.narrate()
     found = compare(places)
     if json:
         ui.show_json([one.to_dict() for one in found])

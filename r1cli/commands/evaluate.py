@@ -46,7 +46,9 @@ def evaluate(
     seed: int | None = typer.Option(None, min=0, help="Seed of the sampling."),
     limit: int | None = typer.Option(None, min=1, help="Only the first problems."),
     prompt: str | None = typer.Option(None, help="Ask by this format string over columns."),
-    system_prompt: str | None = typer.Option(None, help="Ask after this system prompt."),
+    system_prompt: str | None = typer.Option(
+        None, help="Ask after this system prompt; '' is none."
+    ),
     prefill: str | None = typer.Option(None, help="Make every answer begin with this."),
     scorer: str = typer.Option(
         "", help="Score by this reward.", autocompletion=completer("rewards")
@@ -95,16 +97,19 @@ def evaluate(
         "limit": limit,
         "data": str(data) if data else None,
         "prompt": prompt,
-        "system_prompt": system_prompt or (asked.system_prompt if asked else None),
+        "system_prompt": system_prompt,
         "prefill": prefill,
         "scorer": {"name": scorer} if scorer else None,
         "columns": arguments(column, "--column") or None,
     }
-    engine_args = arguments(engine_arg, "--engine-arg") | ({"url": url} if url else {})
-    if engine or engine_args:
-        options["engine"] = {"name": engine or "transformers", "args": engine_args}
     given = {name: value for name, value in options.items() if value is not None}
-    bound = benchmarks_named(benchmarks or [], plugins, asked, args=args, **given)
+    bound = benchmarks_named(
+        *(benchmarks or [], plugins, asked),
+        args=args,
+        engine=engine,
+        engine_args=arguments(engine_arg, "--engine-arg") | ({"url": url} if url else {}),
+        **given,
+    )
     ks = _ks(k)
     path = Path(model) / "model" if (Path(model) / "run.json").exists() else Path(model)
     named = (str(path) if model else str(completions)).strip("/").replace("/", "--")

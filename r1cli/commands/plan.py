@@ -26,7 +26,7 @@ def plan(
         None, min=0, help="GPUs of a node; 0 plans for a CPU. Default: those of this machine."
     ),
     gpu_memory: float | None = typer.Option(
-        None, min=0.001, help="GiB of one GPU. Default: this machine's, else 80."
+        None, min=0.001, max=1e6, help="GiB of one GPU. Default: this machine's, else 80."
     ),
     on: str = typer.Option(
         "", help="The launcher, launch.name.", autocompletion=completer("launchers")

@@ -90,20 +90,29 @@ def get(
     name: str = NAME,
     to: Path = typer.Argument(Path(), help="Where to: a folder or a file."),
 ) -> None:
-    """Copy a recipe, to change it."""
+    """Copy a recipe, to change it; a pipeline with the recipes beside it that it names."""
     import shutil
 
+    from r1cli import recipe_file as recipes
     from r1cli import ui
     from r1cli.errors import UsageError
-    from r1cli.recipe_file import find
+    from r1cli.files import disk_errors
 
-    path = find(name)
-    target = to / path.name if to.is_dir() else to
-    if target.exists():
-        raise UsageError(f"{target} exists; choose another name: r1 recipe get {name} FILE")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, target)
-    ui.say(f"copied to {target}")
+    path = recipes.find(name)
+    targets = {path: to / path.name if to.is_dir() else to}
+    if recipes.is_pipeline(path):
+        for stage in recipes.load_pipeline(str(path)).stages:
+            beside = recipes.find(stage.recipe, beside=path)
+            if beside.parent == path.parent:
+                targets[beside] = targets[path].with_name(beside.name)
+    for target in targets.values():
+        if target.exists():
+            raise UsageError(f"{target} exists; choose another name: r1 recipe get {name} FILE")
+    for file, target in targets.items():
+        with disk_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        ui.say(f"copied to {target}")
 
 
 @app.command()
@@ -119,6 +128,7 @@ def migrate(
     """Turn a recipe of open-r1 or TRL into one of r1, and say what became of every key."""
     from r1cli import source, ui
     from r1cli.errors import UsageError
+    from r1cli.files import write_atomic
     from r1cli.migration.migrate import migrate
 
     if trainer not in ("", "sft", "grpo"):
@@ -128,8 +138,7 @@ def migrate(
     done = migrate(source.read(old), installed_plugins(), processes=processes, trainer=trainer)
     text = f"# Migrated from {old.name}.\n{source.dump(done.recipe)}"
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+        write_atomic(out, text)
     if json:
         notes = [vars(note) for note in done.notes]
         ui.show_json({"recipe": done.recipe, "report": notes})

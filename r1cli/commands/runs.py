@@ -50,7 +50,7 @@ def show(
     if any(r.state.get("benchmark_jobs") for r in runs):
         collect_late(runs, installed_plugins())
     if json:
-        ui.show_json([{"directory": r.directory, **r.state, "last": _last(r)} for r in runs])
+        ui.show_json([{**r.state, "directory": r.directory, "last": _last(r)} for r in runs])
         return
     for one in reversed(runs):
         state = one.state

@@ -50,6 +50,11 @@ def train(
     from r1cli.run import move_aside
     from r1cli.types import Job
 
+    if verify_resume and (fresh or dry_run):
+        raise UsageError(
+            "--verify-resume trains two short runs of its own and touches no other; leave out "
+            + ("--dry-run" if dry_run else "--fresh")
+        )
     plugins = installed_plugins()
     plugins["trainers"].get(trainer)
     shorthands = {

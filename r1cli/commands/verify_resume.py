@@ -31,7 +31,8 @@ def verify_resume(recipe: Recipe, plugins: Plugins, directory: Path) -> None:
     """
     if recipe.launch.name != "local":
         raise UsageError(f"--verify-resume runs here, launch.name is {recipe.launch.name!r}")
-    folder = directory.with_name(f"{directory.name}.verify-resume")
+    place = directory.resolve()  # `.` has no name
+    folder = place.with_name(f"{place.name}.verify-resume")
     shutil.rmtree(folder, ignore_errors=True)
     short, killed = folder / "recipe.yaml", folder / "killed.yaml"
     write_atomic(short, source.dump(_short(recipe, plugins).model_dump(mode="json")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 SHOWN = 1500
 """Characters of a completion on the terminal; of a longer one, its middle is left out."""
+
+UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+"""What would move a terminal's cursor, clear it, or turn its letters around; shown as `\\x1b`."""
 
 
 def view(
@@ -84,4 +88,5 @@ def _text(sample: dict[str, Any], marks: list[str], full: bool) -> str:
     about += [f"answer {sample['answer']}"] if sample.get("answer") else []
     about += [f"gold {sample['gold']}"] if sample.get("gold") is not None else []
     line = " · ".join([*about, f"{sample['tokens']} tokens"])
-    return f"── {line}\n{sample['prompt'][-1]['content']}\n\n{said.rstrip()}\n"
+    text = f"── {line}\n{sample['prompt'][-1]['content']}\n\n{said.rstrip()}\n"
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

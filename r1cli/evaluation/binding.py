@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from r1cli.errors import PluginError, UsageError
 from r1cli.plugins import Plugins
 from r1cli.recipe import BenchmarkRun, Recipe
 from r1cli.types import Benchmark
+
+DEFAULT_ENGINE: str = BenchmarkRun.model_fields["engine"].default.name
 
 
 def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark:
@@ -38,7 +40,7 @@ def bind_benchmark(run: BenchmarkRun, plugins: Plugins, where: str) -> Benchmark
     if run.prompt is not None:
         benchmark = replace(benchmark, prompt=run.prompt)
     if run.system_prompt is not None:
-        benchmark = replace(benchmark, system_prompt=run.system_prompt)
+        benchmark = replace(benchmark, system_prompt=run.system_prompt or None)
     if run.prefill is not None:
         benchmark = replace(benchmark, prefill=run.prefill)
     if run.scorer is not None:
@@ -59,17 +61,28 @@ def benchmarks_named(
     plugins: Plugins,
     recipe: Recipe | None = None,
     *,
-    args: dict[str, Any],
+    args: Mapping[str, Any],
+    engine: str = "",
+    engine_args: Mapping[str, Any],
     **options: Any,
 ) -> list[tuple[BenchmarkRun, Benchmark]]:
-    """Benchmarks by name for the command line, or a recipe's, all with the same options."""
-    runs = [BenchmarkRun(name=name, args=args, **options) for name in names]
+    """Benchmarks by name for the command line, or a recipe's, all with the same options.
+
+    What is given here stands above what the recipe says of a benchmark, and that above its system
+    prompt. Arguments of the engine are laid over the recipe's own, unless `engine` is another.
+    """
+    said: list[dict[str, Any]] = [{"name": name} for name in names]
     if recipe and not names:
         said = [run.model_dump(exclude_unset=True) for run in recipe.benchmarks]
-        runs = [
-            BenchmarkRun(**{**run, **options, "args": {**run.get("args", {}), **args}})
-            for run in said
-        ]
+    runs = []
+    for run in said:
+        own = run.pop("engine", {})
+        kept = own.get("args", {}) if engine in ("", own.get("name")) else {}
+        named = engine or own.get("name", DEFAULT_ENGINE)
+        run["engine"] = {"name": named, "args": {**kept, **engine_args}}
+        run["args"] = {**run.get("args", {}), **args}
+        below = {"system_prompt": recipe.system_prompt if recipe else None}
+        runs.append(BenchmarkRun(**{**below, **run, **options}))
     return [(run, bind_benchmark(run, plugins, "the command line")) for run in runs]
 
 

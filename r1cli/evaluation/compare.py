@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from r1cli.evaluation.paired import Paired, paired
 from r1cli.evaluation.results import Result, read_results
 from r1cli.evaluation.score import Sample
 from r1cli.evaluation.spec import differences
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,9 @@ def _compared(a: Result, b: Result) -> Comparison:
             f"{a.path} and {b.path} have different specs of {a.benchmark!r}, so their scores do "
             f"not compare ({', '.join(unlike[:3])}{more}); evaluate both alike"
         )
+    for result in (a, b):
+        if gaps := result.gaps:
+            log.warning("%s: %s; the quick answers came first, so evaluate on", result.path, gaps)
     both = [key for key in a.problems if key in b.problems]
     if len(both) < 2:
         raise UsageError(f"{a.path} and {b.path} share {len(both)} judged problems; two are needed")

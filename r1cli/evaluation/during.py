@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from r1cli.errors import UsageError
 from r1cli.evaluation.score import Score
 from r1cli.recipe import BenchmarkRun
 from r1cli.run import Run
@@ -44,7 +45,8 @@ class During:
     Scores go to `checkpoint_scores` of run.json, to the metrics as `benchmark/<name>`, and to
     `run.measured` for the trainer's trackers. Those of `jobs` come at a later checkpoint, where
     trackers are told `benchmark/<name>/step`, too. What fails is logged, kept in
-    `benchmark_failures`, and stops nothing.
+    `benchmark_failures`, and stops nothing. Raises UsageError for patience with one of two
+    benchmarks of the same name.
     """
 
     def __init__(
@@ -57,6 +59,13 @@ class During:
     ) -> None:
         self.run, self.benchmarks, self.emit = run, benchmarks, emit
         self.measure, self.jobs = measure, jobs
+        names = [benchmark.name for benchmark, _ in benchmarks]
+        for benchmark, _ in benchmarks:
+            if benchmark.patience is not None and names.count(benchmark.name) > 1:
+                raise UsageError(
+                    f"benchmark {benchmark.name!r} is measured on checkpoints twice, so patience "
+                    "cannot tell its scores apart; leave out `every` of one"
+                )
         run.enough = self._enough()
 
     def __call__(self, event: str, **values: Any) -> None:

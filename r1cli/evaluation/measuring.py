@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from r1cli.errors import Interrupted
+from r1cli.collecting import wanted
+from r1cli.errors import Interrupted, UsageError
 from r1cli.evaluation.during import Bound, During, Failed, told_failure
 from r1cli.evaluation.evaluation import Evaluation, Progress
 from r1cli.evaluation.judged import judged
@@ -45,10 +46,18 @@ def measure(
     Samples and scores go to `folder`, attempts and judgements to the store `records`. `code` names
     the provider for scorers that run programs, `ks` are those of pass@k. With `failed`, a benchmark
     that fails is told there and left out. Without `progress`, the log tells of it.
+
+    Raises UsageError, before anything is sampled, for a k above a benchmark's number of samples.
     """
     scores: list[Score] = []
     if not benchmarks:
         return scores
+    for run, benchmark in benchmarks:
+        if ks and max(ks) > (n := wanted(benchmark.sampling)):
+            why = "greedy ones are all alike" if benchmark.sampling.temperature == 0 else "raise n"
+            raise UsageError(
+                f"pass@{max(ks)} of {run.name!r} needs as many samples, not {n}: {why}"
+            )
     with Store(records) as store:
         for engine, alike in groupby(benchmarks, key=lambda pair: pair[0].engine):
             with HeldSampler(engine.name, str(model), engine.args, plugins) as sampler:

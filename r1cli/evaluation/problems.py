@@ -30,7 +30,7 @@ def load_problems(
     if benchmark.prepare:
         try:
             rows = list(islice(benchmark.prepare(rows, **benchmark.prepare_args), limit))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"the rows of {what} are not as in its source ({benchmark.citation}): "
                 f"{type(error).__name__} {error}"
@@ -60,16 +60,24 @@ def pick_columns(
 
 
 def prompts(benchmark: Benchmark, problems: Sequence[Row], name: str) -> list[list[Message]]:
-    """What the model is asked. Raises UsageError for a prompt that names no column."""
-    try:
-        return [
-            messages(benchmark.prompt.format(**row), benchmark.system_prompt) for row in problems
-        ]
-    except (KeyError, IndexError, ValueError) as error:
-        raise UsageError(
-            f"the prompt of benchmark {name!r} wants {error}; the problems have "
-            f"{', '.join(problems[0])}; a brace that is meant is written twice"
-        ) from error
+    """What the model is asked. Raises UsageError for a prompt that names no column, and for a
+    problem that has nothing in one of those it names."""
+    found = []
+    for number, row in enumerate(problems):
+        given = {column: value for column, value in row.items() if value is not None}
+        try:
+            found.append(messages(benchmark.prompt.format(**given), benchmark.system_prompt))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if error.args[0] in row:
+                raise UsageError(
+                    f"problem {number} of benchmark {name!r} has no {error.args[0]!r}, which the "
+                    "prompt asks for; give it one, or leave the problem out of the data"
+                ) from error
+            raise UsageError(
+                f"the prompt of benchmark {name!r} wants {error}; the problems have "
+                f"{', '.join(problems[0])}; a brace that is meant is written twice"
+            ) from error
+    return found
 
 
 def question(problem: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,16 @@ class Result:
             if sample["score"] is not None:
                 groups[f"{sample['hash']} {sample['problem']}"].append(sample)
         return dict(groups)
+
+    @property
+    def gaps(self) -> str:
+        """What an evaluation that did not come to its end lacks, in words; else ""."""
+        counts = Counter(sample["problem"] for sample in self.samples)
+        count = self.spec.get("problems", {}).get("count", len(counts))
+        if len(counts) < count:
+            return f"samples of {len(counts)} of {count} problems"
+        least, most = min(counts.values()), max(counts.values())
+        return f"{least} to {most} samples per problem" if least < most else ""
 
 
 def read_results(place: Path) -> list[Result]:

@@ -1,10 +1,11 @@
 """What decides a score besides the model, written out and hashed: equal specs, comparable scores.
 
-The hash covers every prompt (system prompt included) and gold answer, so the data behind a name
-may move and is noticed; the sampling without the number of samples; the scorer with its arguments
-and the source it consists of, so another extractor is another spec. What the
-chat template opens the answer with is the model's, and told as `prefill` of each sample; what a
-benchmark makes it begin with is part of the spec.
+The hash covers every prompt (system prompt included) and all that the scorer and the measures read
+of a problem, so the data behind a name may move and is noticed, and what nobody reads may change;
+the sampling without the number of samples; the scorer with its arguments and the source it consists
+of, so another extractor is another spec. What the chat template opens the answer with is the
+model's, and told as `prefill` of each sample; what a benchmark makes it begin with is part of the
+spec.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,13 @@ def write_spec(
     measures: Sequence[BoundReward],
 ) -> Spec:
     """The spec as a document, for people and for `hash_of`."""
-    names = list(benchmark.columns) or sorted({name for row in problems for name in row})
+    present: dict[str, list[Any]] = {name: [] for row in problems for name in row}
+    read = {name for reward in (scorer, *measures) for name in reward.data((), present)}
     pairs = zip(prompts, problems, strict=True)
-    content = [[problem_hash(prompt), [row.get(n) for n in names]] for prompt, row in pairs]
+    content = [
+        [problem_hash(prompt), {n: row[n] for n in read if row.get(n) is not None}]
+        for prompt, row in pairs
+    ]
     return {
         "prompt": benchmark.prompt,
         "system_prompt": benchmark.system_prompt,
@@ -87,7 +93,8 @@ def source_version(function: Any) -> str:
         if name in seen or not path or not Path(path).is_file():
             continue
         seen[name] = Path(path).read_text(encoding="utf-8")
-        for imported in _imports(ast.parse(seen[name])):
+        inside = name if Path(path).name == "__init__.py" else name.rpartition(".")[0]
+        for imported in _imports(ast.parse(seen[name]), inside):
             family = imported.partition(".")[0]
             if family == name.partition(".")[0]:
                 left.append(imported)
@@ -96,11 +103,13 @@ def source_version(function: Any) -> str:
     return _digest([sorted(seen.values()), sorted(libraries)])
 
 
-def _imports(tree: ast.AST) -> list[str]:
+def _imports(tree: ast.AST, package: str) -> list[str]:
+    """The modules that are imported in one of `package`, and what may be such."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            found += [module, *(f"{module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
     return found

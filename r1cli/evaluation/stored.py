@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,9 @@ class Stored:
 def read_stored(path: Path, evaluation: Evaluation, *, column: str = "") -> Stored:
     """The completions of a file for the problems of an evaluation; `column` names theirs.
 
-    Rows of other problems are left out; several rows of one problem are samples of it. Raises
-    UsageError where a problem has no completion, or rows cannot be matched.
+    Rows of other problems are left out; several rows of one problem are samples of it, and of all
+    that ask the same. Raises UsageError where a problem has no completion, or rows cannot be
+    matched.
     """
     rows = [_plain(row) for row in read_rows(path)]
     present = list(dict.fromkeys(name for row in rows for name in row))
@@ -60,10 +62,9 @@ def read_stored(path: Path, evaluation: Evaluation, *, column: str = "") -> Stor
     found: dict[Place, Completion] = {}
     counts = [0] * len(evaluation.problems)
     numbers = _matched(rows, evaluation, path)
-    for line, (row, number) in enumerate(zip(rows, numbers, strict=True), start=1):
-        if number is None:
-            continue
-        for completion in _completions(row, name, f"row {line} of {path}"):
+    for line, (row, several) in enumerate(zip(rows, numbers, strict=True), start=1):
+        completions = _completions(row, name, f"row {line} of {path}") if several else []
+        for number, completion in product(several, completions):
             found[number, counts[number]] = completion
             counts[number] += 1
     missing = [number for number, count in enumerate(counts) if not count]
@@ -146,8 +147,8 @@ def _counted(completion: Completion) -> Completion:
     return completion
 
 
-def _matched(rows: Sequence[Row], evaluation: Evaluation, path: Path) -> list[int | None]:
-    """For each row the number of its problem, None for a row of another one."""
+def _matched(rows: Sequence[Row], evaluation: Evaluation, path: Path) -> list[list[int]]:
+    """For each row the numbers of the problems that ask what it answers; none for another's row."""
     asked = [next((row[q] for q in ("prompt", *QUESTIONS) if row.get(q)), None) for row in rows]
     if not all(asked):
         if len(rows) != len(evaluation.problems):
@@ -155,16 +156,17 @@ def _matched(rows: Sequence[Row], evaluation: Evaluation, path: Path) -> list[in
                 f"{path} has {len(rows)} rows, not all with their prompt, for "
                 f"{len(evaluation.problems)} problems; give every row its prompt, or one row each"
             )
-        return list(range(len(rows)))
+        return [[number] for number in range(len(rows))]
     texts = [_squeezed(p[-1]["content"]) for p in evaluation.prompts]
     questions = [_squeezed(text) for text in map(question, evaluation.problems)]
-    numbers: dict[str, int | None] = {}
+    numbers: dict[str, list[int]] = {}
     for number, known in enumerate(zip(texts, questions, strict=True)):
-        numbers |= {text: number for text in known if text}
+        for text in {*known} - {""}:
+            numbers.setdefault(text, []).append(number)
     for text in map(_question, asked):
         if text not in numbers:  # another template around the same question
-            inside = [n for n, known in enumerate(questions) if known and known in text]
-            numbers[text] = max(inside, key=lambda n: len(questions[n]), default=None)
+            inside = [known for known in questions if known and known in text]
+            numbers[text] = numbers[max(inside, key=len)] if inside else []
     return [numbers[_question(prompt)] for prompt in asked]
 
 

@@ -32,7 +32,10 @@ def markdown(scores: Scores) -> str:
     return f"{text}\nIntervals are 95 %{named}; equal specs compare.\n"
 
 
-LAST = ("problems", "samples", "tokens", "truncated %", "unparseable %", "not applicable", "spec")
+LAST = (
+    *("problems", "samples", "tokens", "truncated %", "unparseable %"),
+    *("not applicable", "failed", "spec"),
+)
 
 
 def _row(score: Mapping[str, Any]) -> dict[str, str]:
@@ -57,6 +60,8 @@ def _row(score: Mapping[str, Any]) -> dict[str, str]:
     }
     if score["not_applicable"]:
         row["not applicable"] = str(score["not_applicable"])
+    if score["failed"]:
+        row["failed"] = str(score["failed"])
     return {**row, "spec": score["spec"]}
 
 

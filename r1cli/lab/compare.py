@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,7 @@ def _from_file(path: Path, count: int, column: str) -> Series:
 
 def _numbers(values: Sequence[Any], where: str) -> Series:
     for number, value in enumerate(values, start=1):
-        if value is not None and not isinstance(value, (int, float)):
+        if value is not None and (not isinstance(value, (int, float)) or math.isinf(value)):
             raise UsageError(f"row {number}, {where}: {value!r} is no score")
-    return [None if value is None else float(value) for value in values]
+    # pandas and TRL write NaN where there is no score.
+    return [None if value is None or value != value else float(value) for value in values]

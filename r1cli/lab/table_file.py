@@ -20,7 +20,7 @@ from r1cli.scoring import BoundReward
 from r1cli.types import Completion, Outcome, Prompt
 
 JSONL, PARQUET = (".jsonl", ".ndjson"), (".parquet",)
-OF_A_COMPLETION = ("prefill", "tokens", "truncated")
+OF_A_COMPLETION: dict[str, type] = {"prefill": str, "tokens": int, "truncated": bool}
 COMPLETION_COLUMNS = ("completion", "completions", "response", "output", "generation", "text")
 SHOWN = 60  # characters of a bad row in a message
 
@@ -43,6 +43,12 @@ class Samples:
     def check(self, rewards: Sequence[BoundReward]) -> None:
         """Raise UsageError where a reward wants a column that no row has."""
         for reward in rewards:
+            if not reward.per_sample and "prompt" not in self.columns:
+                raise UsageError(
+                    f"reward {reward.name!r} compares completions of one prompt; {self.path} has "
+                    f"no column 'prompt', but {', '.join(self.columns)}; name it with "
+                    "--column prompt=..."
+                )
             for column in reward.columns.required:
                 if column not in self.columns:
                     raise UsageError(
@@ -121,6 +127,12 @@ def completion_of(value: Any, row: Row, where: str) -> Completion:
     if not isinstance(value, str):
         raise UsageError(f"the completion in {where} is {type(value).__name__}, expected text")
     known = {name: row[name] for name in OF_A_COMPLETION if row.get(name) is not None}
+    for name, said in known.items():
+        if isinstance(said, float) and said.is_integer():  # of a column that lacks some
+            known[name] = int(said)
+        elif not isinstance(said, OF_A_COMPLETION[name]):
+            kind = OF_A_COMPLETION[name].__name__
+            raise UsageError(f"column {name!r} is {said!r} in {where}, expected {kind}")
     return Completion(value, **known)
 
 

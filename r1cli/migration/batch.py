@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from r1cli.errors import UsageError
 from r1cli.migration.draft import Draft
 
@@ -19,7 +21,7 @@ DEVICE, STEPS, GROUP = (
 
 
 def migrate_batch(draft: Draft, *, grpo: bool, processes: int | None) -> None:
-    """Write `launch` and `batch`, with whole groups for every process.
+    """Write `launch` and `batch`, with whole groups in every step.
 
     Old recipes left one of the processes to vLLM's server, and their numbers may come out whole on
     the others only; then as many prompts as those took are shared by all.
@@ -49,8 +51,8 @@ def migrate_batch(draft: Draft, *, grpo: bool, processes: int | None) -> None:
         draft.put("batch.group_size", group)
     draft.put("batch.micro_batch", micro)
     why = f"{prompts} prompts x {group} = {count} processes x {micro} x accumulation"
-    if prompts * group != device * steps * count or micro != device:
-        why += f"; were {device} x {steps} on each, which {group} does not divide evenly"
+    if prompts * group != device * steps * count:
+        why += f"; were {device} x {steps} on each, no whole number of groups of {group}"
     draft.note("added", "", "batch", why)
     for key in given:
         new = {DEVICE: "micro_batch", GROUP: "group_size"}.get(key, "prompts_per_step")
@@ -58,11 +60,8 @@ def migrate_batch(draft: Draft, *, grpo: bool, processes: int | None) -> None:
 
 
 def _prompts(share: int, group: int, processes: int) -> int:
-    """Prompts per step, a multiple of `processes`, where each process makes `share` completions."""
-    for count in range(processes, 0, -1):
-        if share * count % group == 0:
-            prompts = share * count // group
-            break
-    else:
-        prompts = share * processes // group
-    return max(1, round(prompts / processes)) * processes
+    """Prompts per step, where each process makes `share` completions, or about as many."""
+    whole = (n for n in range(processes, 0, -1) if share * n % group == 0)
+    prompts = share * next(whole, processes) // group
+    even = processes // math.gcd(processes, group)  # so that processes have equal parts
+    return max(1, round(prompts / even)) * even

@@ -71,11 +71,11 @@ def _mixture(draft: Draft, prompt: str | None, reward_columns: list[str]) -> Non
     if key == "dataset_mixture":
         draft.note("renamed", place, "dataset.mixture", "one item for each")
         for name, value in whole.items():
-            if name == "seed" and "seed" not in draft.left:
-                draft.put("seed", value)
-                draft.note("renamed", f"{key}.seed", "seed", "one seed for data and training")
-            elif name == "seed":
-                draft.note("removed", f"{key}.seed", "", "the seed at the top is that of the data")
+            if name == "seed":
+                draft.put("dataset.seed", value)
+                draft.note(
+                    "renamed", f"{key}.seed", "dataset.seed", "a dataset has its own section"
+                )
             elif name == "test_split_size":
                 _test_split(draft, f"{key}.{name}", value)
             elif name != "datasets":

@@ -168,4 +168,4 @@ OLD = {
 """Keys that only an old TRL, an old transformers or open-r1 took."""
 
 OLD_DEFAULTS = {"beta": 0.04, "loss_type": "bnpo", "max_completion_length": 256}
-"""GRPO's defaults in TRL 0.18 that TRL 1.16 has changed."""
+"""GRPO's defaults in TRL 0.18 that TRL 1.16 has changed, for every recipe of it."""

@@ -56,7 +56,9 @@ def migrate(
     _settings(draft, set(fields), trainer)
     if "seed" not in draft.recipe:
         draft.add("seed", 42, "the default of transformers; r1's is 0")
-    if trainer == "grpo" and keys.OLD & set(source.data):
+    if "dtype" not in draft.recipe["model"]:
+        draft.add("model.dtype", "float32", "TRL's default; r1's is that of the weights, on a GPU")
+    if keys.OLD & set(source.data):
         _old_defaults(draft)
     _unknown(draft, {*every["grpo"], *every["sft"]}, {*fields, *keys.RENAMED, *keys.GONE, *KNOBS})
     draft.recipe = {
@@ -118,6 +120,8 @@ def _settings(draft: Draft, fields: set[str], trainer: str) -> None:
     if "test_split_size" not in draft.recipe["dataset"]:
         for key in [key for key in keys.EVALUATION if key in draft]:
             draft.drop(key, keys.NOTHING_HELD_OUT)
+    if "warmup_ratio" in draft and draft.left.get("warmup_steps") == 0:
+        draft.drop("warmup_steps", "0 of them left it to warmup_ratio")
     for key in [key for key in draft.left if key in fields - {*keys.RENAMED, *keys.GONE}]:
         value = draft.left[key]
         word = keys.WORDS.get(key, {}).get(value) if isinstance(value, bool) else None
@@ -136,12 +140,25 @@ def _settings(draft: Draft, fields: set[str], trainer: str) -> None:
 
 def _old_defaults(draft: Draft) -> None:
     args = draft.recipe["trainer"]["args"]
+    if draft.recipe["trainer"]["name"] == "sft":
+        if args.get("packing") and "packing_strategy" not in args:
+            why = "what packing was in TRL 0.18, which cut texts where a row was full"
+            draft.add(keys.ARGS + "packing_strategy", "wrapped", why)
+        return
     for name, value in keys.OLD_DEFAULTS.items():
         if name not in args:
             draft.add(keys.ARGS + name, value, "the default of TRL 0.18, changed since")
-    if args.get("use_vllm") and "vllm_mode" not in args:
+    if args["beta"] and "use_bias_correction_kl" not in args:
+        why = "TRL 0.18's gradient of the KL term; today's default is another"
+        draft.add(keys.ARGS + "use_bias_correction_kl", False, why)
+    if not args.get("use_vllm"):
+        return
+    if "vllm_mode" not in args:
         why = "was server by default: r1 serve MODEL, and say vllm_mode: server here"
         draft.add(keys.ARGS + "vllm_mode", "colocate", why)
+    if "vllm_importance_sampling_correction" not in args:
+        why = "TRL 0.18 took vLLM's probabilities for the policy's own: false is as it was"
+        draft.add(keys.ARGS + "vllm_importance_sampling_correction", True, why)
 
 
 def _unknown(draft: Draft, of_trl: set[str], known: set[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from r1cli.errors import UsageError
@@ -14,6 +16,9 @@ from r1cli.recipe import Recipe
 GIB = 2**30
 ASSUMED = 80.0
 """GiB of one GPU where none is named and none is found."""
+
+DEVICE = re.compile(r"\d|GPU-|MIG-")
+"""How a device begins in CUDA_VISIBLE_DEVICES."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ def visible_gpus() -> list[float]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return _all_gpus()
-    names = [name.strip() for name in visible.split(",") if name.strip()]
+    # The first that is no device hides itself and those after it: -1, or SLURM's NoDevFiles.
+    names = list(takewhile(DEVICE.match, map(str.strip, visible.split(","))))
     found = _all_gpus() if names else []
     if all(name.isdecimal() for name in names):
         return [found[int(name)] for name in names if int(name) < len(found)]

@@ -17,10 +17,10 @@ from r1cli.recipe import Recipe
 from r1cli.recipe_file import validate
 from r1cli.run import RESOLVED, Run
 
-TOKEN = re.compile(r"\b(hf_|sk-|ghp_|wandb_)[\w-]{16,}")
+TOKEN = re.compile(r"\b(hf_|sk-|ghp_|github_pat_|wandb_|e2b_(?=[0-9a-f]{16}))[\w-]{16,}")
 USER = re.compile(r"(?<=://)[^/\s@]+@")
 SECRET = re.compile(
-    r"""(\b(?:api_?key|access_token|hf_token|\w*secret|\w*password)["']?\s*[:=]\s*)"""
+    r"""(\b\w*(?:api_?key|access_key|(?:access|auth|hf)_token|secret|password)["']?\s*[:=]\s*)"""
     r"""(?!null\b)("[^"]*"|'[^']*'|[^\s,}]+)""",
     re.IGNORECASE,
 )

@@ -27,7 +27,7 @@ class Ledger:
             try:
                 self.state = dict(json.loads(self.path.read_text(encoding="utf-8")))
                 self.state["pieces"] = dict(self.state["pieces"])
-            except (OSError, ValueError, LookupError) as error:
+            except (OSError, ValueError, LookupError, TypeError) as error:
                 raise UsageError(
                     f"{self.path} cannot be read ({error!r}); move it away: the hub itself knows "
                     "what it has"

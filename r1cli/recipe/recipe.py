@@ -11,6 +11,9 @@ from r1cli.recipe.model import Model
 from r1cli.recipe.parts import Component, Strict
 from r1cli.source import Source
 
+SEEDS = 2**32
+"""As many as numpy takes."""
+
 
 class RewardTerm(Component):
     """`seconds` is the time limit of one call where it differs from `scoring.seconds`."""
@@ -112,7 +115,7 @@ class Recipe(Strict):
     """Everything a run is defined by; it stops past `max_failures` samples a reward failed on."""
 
     name: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=SEEDS)
     model: Model
     dataset: Dataset
     system_prompt: str | None = None
@@ -155,6 +158,6 @@ class Pipeline(Strict):
     """Several recipes in a row; each but the first starts from the checkpoint before it."""
 
     name: str | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=SEEDS)
     stages: list[Stage] = Field(min_length=1)
     benchmarks: list[BenchmarkRun] = []

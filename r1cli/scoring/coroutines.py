@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait as wait_for
 
 from r1cli.errors import PluginError
 from r1cli.scoring.judge import Reply, Sample, columnar, ended, scored
@@ -40,20 +41,25 @@ class Coroutines:
 
         It raises PluginError when the reward keeps the loop from turning.
         """
-        rounds = -(-len(calls) // self._concurrency)
         started = asyncio.run_coroutine_threadsafe(self._all(reward, calls, seconds), self._loop)
 
         def wait() -> list[Reply]:
-            try:
-                return started.result(rounds * seconds + SPARE_SECONDS)
-            except TimeoutError:
-                started.cancel()
-                raise PluginError(
-                    f"reward {reward.name!r} is `async def` but blocks its event loop; await what "
-                    "it waits for, or write it as a plain function"
-                ) from None
+            # Each call has its own clock, and may wait for those of other rewards and threads.
+            while not wait_for([started], seconds + SPARE_SECONDS).done:
+                if not self._turns():
+                    started.cancel()
+                    raise PluginError(
+                        f"reward {reward.name!r} is `async def` but blocks its event loop; await "
+                        "what it waits for, or write it as a plain function"
+                    )
+            return started.result()
 
         return wait
+
+    def _turns(self) -> bool:
+        """Whether the loop does anything that is new to it."""
+        asked = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop)
+        return bool(wait_for([asked], SPARE_SECONDS).done)
 
     async def _all(
         self, reward: BoundReward, calls: Sequence[Sequence[Sample]], seconds: float

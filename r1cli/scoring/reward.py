@@ -7,7 +7,7 @@ import inspect
 import math
 import reprlib
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,15 +167,15 @@ class BoundReward:
         return RewardError(f"{what} on", index, shown, trace=trace)
 
     def _outcomes(self, values: Any, completions: Sequence[Completion]) -> list[Outcome]:
-        if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
+        count = None if isinstance(values, (str, bytes, dict, Set)) else _length(values)
+        if count is None:
             raise RewardError(
                 f"reward {self.name!r} returned {type(values).__name__}, "
                 "expected a list with one number or None per completion"
             )
-        if len(values) != len(completions):
+        if count != len(completions):
             raise RewardError(
-                f"reward {self.name!r} returned {len(values)} values "
-                f"for {len(completions)} completions"
+                f"reward {self.name!r} returned {count} values for {len(completions)} completions"
             )
         return [self._outcome(i, v, completions[i]) for i, v in enumerate(values)]
 
@@ -193,10 +193,18 @@ class BoundReward:
         return Outcome("score", number)
 
 
+def _length(values: Any) -> int | None:
+    """None for what has none: a number, a generator, a tensor without dimensions."""
+    try:
+        return len(values)
+    except TypeError:
+        return None
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

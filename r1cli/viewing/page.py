@@ -24,7 +24,7 @@ h1 { font-size: 1.5rem; margin: 0; } .faint, .numbers, summary { color: var(--fa
 table { border-collapse: collapse; margin: .8rem 0; } div.wide { overflow-x: auto; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line);
   white-space: nowrap; } th { color: var(--faint); font-weight: 500; font-size: .85rem; }
-pre, code { font: 13px/1.45 ui-monospace, monospace; }
+pre, code { font: 13px/1.45 ui-monospace, monospace; unicode-bidi: isolate; }
 article { border: 1px solid var(--line); border-left-width: 4px; border-radius: 6px;
   padding: .7rem 1rem; margin: .9rem 0; }
 article.right { border-left-color: var(--good); } article.wrong { border-left-color: var(--bad); }

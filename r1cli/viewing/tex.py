@@ -9,6 +9,8 @@ stands: half a formula says something else.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
 
 from r1cli.viewing.signs import ACCENTS, BLACKBOARD, FUNCTIONS, LETTERS, OPERATORS, SPACES
@@ -16,7 +18,7 @@ from r1cli.viewing.signs import ACCENTS, BLACKBOARD, FUNCTIONS, LETTERS, OPERATO
 TEXTS = r"text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|operatorname|mbox"
 TOKEN = re.compile(rf"\\(?:{TEXTS})\s*\{{[^{{}}]*\}}|\\[A-Za-z]+\*?|\\.|\S", re.S)
 WORDS = re.compile(r"\\[a-z]+\s*\{(?P<words>[^\\{}]*)\}", re.S)
-DEEPEST = 60  # nested groups; a text may hold thousands of braces
+DEEPEST = 60  # groups and commands in one another; a text may hold thousands
 
 FENCES = {"(": "(", ")": ")", "[": "[", "]": "]", "|": "|", ".": "", "/": "/", "<": "⟨", ">": "⟩"}
 NOTHING = {"displaystyle", "textstyle", "limits", "nolimits", "big", "Big", "bigg", "Bigg", "bigl"}
@@ -58,15 +60,20 @@ class _Reader:
         if self.take() != token:
             raise UnknownTeXError(f"no {token}")
 
-    def row(self, ends: tuple[str, ...]) -> str:
-        """Everything up to one of the `ends`, which is left; up to the end where none is given."""
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
         self.depth += 1
         if self.depth > DEEPEST:
             raise UnknownTeXError("nested too deep")
-        parts = []
-        while self.next not in ends and (self.next or ends):
-            parts.append(self.scripted())
+        yield
         self.depth -= 1
+
+    def row(self, ends: tuple[str, ...]) -> str:
+        """Everything up to one of the `ends`, which is left; up to the end where none is given."""
+        parts = []
+        with self.deeper():
+            while self.next not in ends and (self.next or ends):
+                parts.append(self.scripted())
         return f"<mrow>{''.join(parts)}</mrow>"
 
     def scripted(self) -> str:
@@ -108,7 +115,8 @@ class _Reader:
             self.expect("}")
             return inside
         if token.startswith("\\"):
-            return self.command(token[1:])
+            with self.deeper():
+                return self.command(token[1:])
         if token.isdecimal():
             return f"<mn>{token}</mn>"
         if token.isalpha():

@@ -12,8 +12,11 @@ CODE = re.compile(
     r"(?P<code>.*?)(?:^(?P=fence)[ \t]*$|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+# Up to the next beginning of its kind only: a model that loops writes thousands without an end.
 MATHS = re.compile(
-    r"\$\$(?P<a>[^$]+)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)"
+    r"\$\$(?P<a>[^$]+)\$\$"
+    r"|(?<!\\)\\\[(?P<b>(?:(?!(?<!\\)\\\[).)+?)\\\]"
+    r"|(?<!\\)\\\((?P<c>(?:(?!(?<!\\)\\\().)+?)\\\)"
     r"|(?<![\\$\w])\$(?P<d>[^$\s](?:[^$\n]*[^\s$\\])?)\$(?!\d)",
     re.S,
 )

@@ -2,6 +2,7 @@ import base64
 import json
 import pickle
 import re
+import sys
 import zlib
 from collections import Counter
 from importlib.metadata import EntryPoint
@@ -13,6 +14,7 @@ pytest.importorskip("datasets", reason="rows are datasets.Dataset objects")
 
 from r1_benchmarks import lcb as live
 from r1_benchmarks.gpqa import CHOICES, LETTERS, shuffled
+from r1_benchmarks.olympiadbench import with_solution
 from r1cli import Benchmark, Sampling, UsageError
 from r1cli.data.rows import bind_dataset
 from r1cli.evaluation.binding import bind_benchmark
@@ -217,9 +219,18 @@ def test_livecodebench_has_all_tests_and_its_own_prompt():
         {"input": "1\n2", "output": "3", "fn_name": None},
         {"input": "3\n4", "output": "7", "fn_name": None},
     ]
-    assert plain["problem"].endswith(live.STDIN) and not plain["preamble"]
+    assert plain["problem"].endswith(live.STDIN)
     assert {test["fn_name"] for test in json.loads(method["tests"])} == {"add"}
-    assert "class Solution:" in method["problem"] and "import *" in method["preamble"]
+    assert "class Solution:" in method["problem"] and method["preamble"] == plain["preamble"]
+
+
+def test_livecodebench_answers_have_what_its_own_grader_gives_them(monkeypatch):
+    limits, names = [], {}
+    monkeypatch.setattr(sys, "setrecursionlimit", limits.append)
+    exec(live.IMPORTS, names)
+    assert limits == [50_000]
+    assert {"List", "deepcopy", "defaultdict", "sqrt", "statistics"} <= names.keys()
+    assert (names["pow"], names["open"]) == (pow, open)  # and not operator's, nor io's
 
 
 def test_livecodebench_windows_are_days_both_ends_included():
@@ -228,6 +239,9 @@ def test_livecodebench_windows_are_days_both_ends_included():
     kept = list(live.problems(rows, start="2024-08-01", end="2024-09-30"))
     assert [row["problem"].partition("as on ")[2][:10] for row in kept] == days[1:3]
     assert len(list(live.problems(rows, start="2024-08-01"))) == 3
+    for wrong in ({"start": "2024-9-1"}, {"end": "2024-09"}):  # as text, 2024-9-1 is after October
+        with pytest.raises(UsageError, match="is no day for 'lcb'; write it like 2024-09-01"):
+            list(live.problems(rows, **wrong))
 
 
 class Evil:
@@ -240,6 +254,29 @@ def test_a_hidden_test_that_is_more_than_text_is_not_loaded(capsys):
     with pytest.raises(ValueError, match=r"a hidden test holds a builtins\.print"):
         live.hidden(evil)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", base64.b64encode(b"hello").decode(), encoded([{}])[:-8], "aGVsbG8h!!"]
+)
+def test_hidden_tests_that_are_damaged_are_one_kind_of_error(text):
+    with pytest.raises(ValueError, match=r"\S"):
+        live.hidden(text)
+
+
+def test_a_final_answer_may_be_a_text_of_its_own():
+    rows = [{"final_answer": "$12$"}, {"final_answer": ["$12$"]}, {"final_answer": ["1", "2"]}]
+    assert [row["solution"] for row in with_solution(rows)] == ["12", "12", "1, 2"]
+
+
+@pytest.mark.parametrize("name", ["gpqa", "humaneval"])
+def test_a_row_with_nothing_where_text_should_be_is_said(plugins, tmp_path, name):
+    row = {**dict.fromkeys(["Question", *CHOICES]), "prompt": None, "entry_point": "f"}
+    (tmp_path / "d.jsonl").write_text(json.dumps(row) + "\n")
+    said = BenchmarkRun(name=name, data=str(tmp_path / "d.jsonl"))
+    bound = bind_benchmark(said, plugins, "here")
+    with pytest.raises(UsageError, match=f"the rows of benchmark '{name}' are not as in its"):
+        load_problems(bound, plugins, limit=None, name=name)
 
 
 def test_livecodebench_asks_as_others_do():

@@ -194,6 +194,15 @@ def test_a_damaged_entry_is_compiled_again(tmp_path, damage):
     assert zipfile.is_zipfile(entry)
 
 
+def test_an_entry_of_another_version_is_none(tmp_path):
+    store = CompileStore(tmp_path)
+    store.put("key", Compiled(Execution("ok"), {"program": b"\x7fELF"}))
+    [entry] = tmp_path.rglob("*.zip")
+    with zipfile.ZipFile(entry, "w") as written:
+        written.writestr("outcome.json", '{"status": "ok", "stdout": "", "stderr": "", "new": 1}')
+    assert store.get("key") is None
+
+
 @needs_gxx
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, caplog):
     folder = tmp_path / "a file"

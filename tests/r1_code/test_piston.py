@@ -20,7 +20,7 @@ SHORT = Limits(cpu_seconds=1, wall_seconds=1)
 def impatient(monkeypatch):
     monkeypatch.setattr(fleet, "FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(endpoints, "FIRST_CHECK_SECONDS", 0.05)
-    monkeypatch.setattr(endpoints, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(endpoints, "PATIENCE_SECONDS", 2.0)
     for name in ("PISTON_ENDPOINTS", "PISTON_MAX_REQUESTS_PER_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from r1_engines.gumbel_max import GumbelMax, warpers  # noqa: E402
+from r1_engines.gumbel_max import GumbelMax, Sound, warpers  # noqa: E402
 from r1cli import Sampling  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -103,7 +103,10 @@ def test_a_row_chooses_the_same_whatever_stands_beside_it():
 def test_scores_that_are_no_numbers_are_noted_in_their_row_alone():
     scores = SCORES.repeat(4, 1)
     scores[1, 3], scores[2, 5], scores[3, 5] = float("nan"), float("inf"), -float("inf")
-    sampler = GumbelMax(range(4), CPU)
-    sampler(None, scores)
-    sampler(None, SCORES.repeat(4, 1))
-    assert sampler.sound.tolist() == [True, False, False, True]
+    sound = Sound(4, CPU)
+    assert sound(None, scores) is scores
+    sound(None, SCORES.repeat(4, 1))
+    assert sound.rows.tolist() == [True, False, False, True]
+    nothing = Sound(1, CPU)
+    nothing(None, torch.full((1, 6), -float("inf")))
+    assert not nothing.rows.any()

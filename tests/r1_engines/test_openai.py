@@ -224,6 +224,7 @@ def test_a_cut_answer_is_truncated(server: Server) -> None:
     server.reply = lambda body: choices("so", finish="length", tokens=1)
     [[completion]] = draw(server)
     assert completion.truncated and completion.tokens == 1
+    assert reply({"message": {"content": "so"}, "finish_reason": "model_length"}).truncated
     server.reply = lambda body: choices("")
     [[completion]] = draw(server)
     assert completion == "" and not completion.truncated
@@ -298,6 +299,7 @@ CUT = (200, {"Content-Length": "500"}, dump(choices("half"))[:40])
         (200, {}, b'{"choices": [3]}'),
         (200, {}, b'{"error": "overloaded"}'),
         (200, {}, dump(choices("gone", finish="abort"))),
+        (200, {}, dump(choices("half", finish="insufficient_system_resource"))),
         (200, {}, dump({"choices": [{"message": {"content": [1]}}]})),
         (200, {"Content-Encoding": "gzip"}, b"no gzip"),
         (200, {}, b"[" * 100_000),
@@ -305,7 +307,7 @@ CUT = (200, {"Content-Length": "500"}, dump(choices("half"))[:40])
         None,
     ],
     ids=[
-        *("500", "503", "429", "html", "no-choice", "number", "error", "abort", "parts"),
+        *("500", "503", "429", "html", "no-choice", "number", "error", "abort", "full", "parts"),
         *("gzip", "deep", "cut", "hang-up"),
     ],
 )

@@ -137,11 +137,12 @@ def test_a_full_context_ends_each_row_for_itself(with_table, temperature):
     assert all(ended) and together[0][0].truncated
 
 
-def test_scores_that_are_no_numbers_are_an_error_that_says_what_may_do(model):
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_scores_that_are_no_numbers_are_an_error_that_says_what_may_do(model, temperature):
     with transformers(model=model) as engine:
         engine.model.lm_head.weight.data[3] = float("inf")
         with pytest.raises(UsageError, match=r"no numbers in torch.float32.*dtype=float32"):
-            engine.generate(PROMPTS, Sampling(max_tokens=2))
+            engine.generate(PROMPTS, Sampling(temperature=temperature, max_tokens=2))
 
 
 def test_the_batch_size_is_no_part_of_what_is_drawn_and_the_way_of_drawing_is(model, monkeypatch):

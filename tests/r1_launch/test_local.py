@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import yaml
 
 from r1_launch import local as module
 from r1_launch.local import ACCELERATORS, config, cpu_environment, local
-from r1cli import Job, MissingExtra, UsageError
+from r1cli import Job, MissingExtra, ProviderError, UsageError, diagnosis
+from r1cli.planning import hardware
 
 
 def job(processes: int = 1, accelerator: str = "single") -> Job:
@@ -73,6 +75,44 @@ def test_more_ranks_than_gpus_are_refused_with_the_number_that_works(monkeypatch
     monkeypatch.setattr(module, "count_gpus", lambda: 2)
     with pytest.raises(UsageError, match="this machine has 2 GPUs; set launch.processes to 2, or"):
         local().submit(job(4, "ddp"))
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"),
+    [("", 0), ("-1", 0), ("NoDevFiles", 0), ("1, 0", 2), ("0,-1,2", 1), ("GPU-ab,GPU-cd", 2)],
+)
+def test_gpus_that_are_hidden_are_not_counted(monkeypatch, visible, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(hardware, "_all_gpus", lambda: [80.0] * 4)
+    assert module.count_gpus() == len(hardware.visible_gpus()) == gpus
+
+
+@pytest.mark.parametrize(
+    ("said", "gpus"),
+    [("printf '0\\n1\\n'", 2), ("echo NVIDIA-SMI has failed; exit 9", 0), ("echo No devices", 0)],
+)
+def test_what_nvidia_smi_says_instead_of_gpus_is_not_counted(monkeypatch, tmp_path, said, gpus):
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text(f"#!/bin/sh\n{said}\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert module.count_gpus() == gpus
+
+
+def test_a_driver_that_hangs_is_told_of(monkeypatch):
+    def hang(command, **options):
+        if command[0] == "nvidia-smi":
+            raise subprocess.TimeoutExpired(command, options["timeout"])
+        return run(command, **options)
+
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(ProviderError, match="a GPU or its driver hangs"):
+        module.count_gpus()
+    assert [f.state for f in diagnosis._hardware() if f.check == "gpu"] == ["broken"]
 
 
 def test_a_shared_run_has_a_rank_for_every_gpu_unless_it_says(r1, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from r1_launch import node
 from r1_launch.queue import gpus_of_a_node
+from r1_launch.records import exit_code, read_job, recorded
+from r1_launch.script import ENDED
 from r1_launch.site import seconds
 from r1_launch.slurm import slurm
 from r1cli import Job, UsageError
@@ -39,6 +42,40 @@ def directives(script: str) -> list[str]:
     return [line[8:] for line in script.splitlines() if line.startswith("#SBATCH ")]
 
 
+# -- how a job ended -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("third", "whole"), [(3, 3), (0, 0)])
+def test_an_array_has_ended_well_once_every_task_has(tmp_path, third, whole):
+    """The last task to end says nothing of those before it."""
+
+    def end(task: int, code: int) -> None:
+        said = {"SLURM_JOB_ID": str(90 + task), "SLURM_ARRAY_JOB_ID": "12", "R1_JOB": str(tmp_path)}
+        said |= {"SLURM_ARRAY_TASK_ID": str(task), "SLURM_ARRAY_TASK_COUNT": "3"}
+        env = {**os.environ, **said}
+        subprocess.run(["bash", "-c", f"{ENDED}\nexit {code}"], env=env, check=False)
+
+    end(0, 0)
+    end(2, third)
+    assert exit_code(tmp_path, "12") == (third or None), "task 1 goes on"
+    end(1, 0)
+    assert exit_code(tmp_path, "12") == whole
+    assert [exit_code(tmp_path, f"12_{task}") for task in range(4)] == [0, 0, third, None]
+    assert exit_code(tmp_path, "13") is None
+
+
+def test_a_job_json_of_others_hides_no_job_of_ours(tmp_path):
+    ours = {"id": "7", "name": "r1-x", "nodes": 1, "log": "x.log"}
+    for name, text in ("a", '{"id": 3}'), ("b", "[1]"), ("c", "{"), ("d", json.dumps(ours)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.json").write_text(text)
+    assert recorded(tmp_path) == [(tmp_path / "d", ours)]
+    with pytest.raises(
+        UsageError, match="a/job.json is not a job of r1: it lacks name, nodes, log"
+    ):
+        read_job(tmp_path / "a")
+
+
 # -- what would be submitted ---------------------------------------------------------------------
 
 
@@ -53,6 +90,18 @@ def test_without_a_site_file_nothing_is_said_of_any_cluster():
         *("--job-name", "--comment", "--output", "--nodes", "--ntasks", "--requeue"),
         *("--open-mode", "--signal"),
     }
+
+
+@pytest.mark.parametrize("time", ["24:00:00", "2-12", "90"])
+def test_a_time_limit_is_said_as_slurm_says_it(r1, time):
+    shown = r1("jobs", "submit", "router", "--launch", f"time={time}", "--dry-run")
+    assert f"#SBATCH --time={time}\n" in shown.stderr
+
+
+def test_a_key_of_the_site_file_that_is_left_empty_says_nothing(site):
+    unsaid = slurm().script(job())
+    site("partition:\naccount: null\ngpus_per_node: ~\nmodules:\nsetup: \nsbatch: ''\n")
+    assert slurm().script(job()) == unsaid
 
 
 def test_the_site_file_says_what_every_job_gets_and_the_recipe_goes_first(site):
@@ -237,6 +286,10 @@ def test_submit_list_logs_cancel(slurm_env, r1):
     again = r1("jobs", "submit", "router", "--directory", "runs/a router")
     assert again.exit_code == 2
     assert f"runs/a router is job {number} already (" in again.stderr
+    Path("runs/a router/job.json").rename("job.json")  # as if killed before it was written
+    again = r1("jobs", "submit", "router", "--directory", "runs/a router")
+    assert again.stderr.endswith(f"); to end it: r1 jobs cancel {number}\n")
+    Path("job.json").rename("runs/a router/job.json")
 
     slurm_env.wait_for(number, "RUNNING")
     assert r1("jobs", "list", "--root", "no").stdout.count("RUNNING") == 1

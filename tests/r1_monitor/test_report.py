@@ -132,6 +132,13 @@ def test_a_run_that_did_not_finish(make_run, status, error):
     assert "no step was logged" in text
 
 
+def test_a_run_that_goes_on_has_no_reason_to_end(make_run):
+    run = make_run("grpo", steps=1, status="running")
+    run.record(error=None)
+    r1_monitor.run_finished(run, None)
+    assert ">running</b>, started" in checked(run.directory)
+
+
 def test_one_step_is_enough(make_run):
     run = make_run("grpo", steps=1)
     write_rollouts(run, 1)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from r1_rewards import equality
 from r1_rewards.accuracy import accuracy
 from r1_rewards.final_answer import final_answer
-from r1cli import Completion
+from r1_rewards.tidy import tidy
+from r1cli import Completion, UsageError
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,10 +79,17 @@ RIGHT = [
     (r"$\boxed{1}$ and $\boxed{-2}$", r"\{-2, 1\}"),
     ("The answer is (C).", "C"),
     ("C. Paris", "C"),
+    ("Answer: C) the capital of France and nothing else", "C"),
+    ("Answer: **C) $10^{-4}$ eV**", "C"),
+    ("Answer: C (benzene)", "C"),
+    ("Answer: C - methane", "C"),
+    ("Answer: (C) 12", "12"),
     (r"\boxed{\text{(D)}}", "D"),
-    (r"\boxed{\textbf{(D)}\ 12}".replace(r"\ 12", ""), r"\text{(D)}"),
+    (r"\boxed{\textbf{(D)}}", r"\text{(D)}"),
+    (r"\boxed{\textbf{(D)}\ 12}", "D"),
+    (r"\boxed{D}", r"\text{(D) }12"),
     (r"\boxed{\$1{,}250.50}", "1250.5"),
-    (r"\boxed{2.5 \text{ million}}".replace(r"\text{ million}", "million"), "2500000"),
+    (r"\boxed{2.5 million}", "2500000"),
     (r"\boxed{90^\circ}", "90"),
     (r"\boxed{1 1/2}", "1.5"),
     (r"\boxed{2.75e11}", r"2.75 \times 10^{11}"),
@@ -97,6 +105,27 @@ RIGHT = [
     ("\u202bThe answer is 6\u202c", "6"),
     (r"\boxed{−3}", "-3"),  # noqa: RUF001
     (r"\boxed{4210_7}", "4210_{7}"),
+    (r"\boxed{6.02 × 10²³}", r"6.02 \times 10^{23}"),  # noqa: RUF001
+    (r"\boxed{10⁻²}", "0.01"),
+    (r"\boxed{5 cm²}", "5"),
+    (r"\boxed{\frac{12}{5525}}", r"\frac{12}{5,\!525}"),
+    (r"\boxed{(1\,000, 2)}", "(1000,2)"),
+    (r"\boxed{2.5 \text{ million}}", "2500000"),
+    (r"\boxed{\$2.5\text{ million dollars}}", "2.5 million"),
+    (r"\boxed{\text{No solution.}}", "no solution"),
+    (r"\boxed{\varnothing}", r"\emptyset"),
+    (r"\boxed{3*sqrt(2)}", r"3\sqrt{2}"),
+    (r"\boxed{√18}", r"3\sqrt{2}"),
+    (r"\boxed{2pi}", r"2\pi"),
+    (r"\boxed{\frac\pi2}", r"\frac{\pi}{2}"),
+    (r"\boxed{2 hours 30 minutes}", r"\boxed{2 hours 30 minutes}"),
+    (r"\boxed{7 8}", r"\boxed{7 8}"),
+    (r"\boxed{\approx 8.24}", r"\approx 8.24 \text{ mph}"),
+    ("It is flat.\n\n### Final Answer\n\n7", "7"),
+    ("#### Answer\n7", "7"),
+    ("**Answer**\n7", "7"),
+    ("The answer is approximately 3.14.", "3.14"),
+    ("Hence the answer is therefore 7.", "7"),
 ]
 
 
@@ -135,6 +164,21 @@ WRONG = [
     ("What is 2 + 3? The answer is 5, 6 or 7.", "5"),
     ("It could be 5.", "5"),
     (r"\boxed{\boxed{5}, 6}", "5"),
+    (r"\boxed{\textbf{(D)}\ 12}", "C"),
+    ("Answer: C) Paris or D) Rome", "C"),
+    ("Answer: C - 2", "C"),
+    ("Answer: C) 12 or 13", "12"),
+    ("Solution: C) is out, so x = 4", "C"),
+    (r"\boxed{1 1/2}", "11/2"),
+    (r"\boxed{11/2}", "1 1/2"),
+    (r"\boxed{7 8}", "78"),
+    (r"\boxed{1 2, 3}", "12, 3"),
+    (r"\boxed{2 hours 30 minutes}", "2"),
+    (r"\boxed{2 hours 20 minutes}", r"\boxed{2 hours 30 minutes}"),
+    (r"\boxed{3 May 2021}", r"\boxed{3 May 2020}"),
+    (r"\boxed{5 maybe 6}", "5"),
+    (r"\boxed{10\text{ million}}", "10"),
+    (r"\boxed{on solution}", "no solution"),
 ]
 
 
@@ -230,10 +274,32 @@ def test_tolerance_and_strictness_are_arguments() -> None:
     assert accuracy([r"\boxed{2y+1}"], ["2x+1"], strict=False) == [1.0]
 
 
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan"), float("inf")])
+def test_a_tolerance_is_a_number_from_0_on(tolerance: float) -> None:
+    with pytest.raises(UsageError, match="float_tolerance"):
+        accuracy([r"\boxed{0.5}"], ["0.25"], float_tolerance=tolerance)
+
+
 def test_a_prefilled_think_and_numbers_as_gold() -> None:
     completion = Completion("2+3</think>\\boxed{5}", prefill="<think>")
     assert accuracy([completion, completion], [5, 5.0]) == [1.0, 1.0]  # type: ignore[list-item]
     assert accuracy([completion], [None]) == [None]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("gold", "score"),
+    [
+        ([r"\frac{1}{2}"], 1.0),  # OlympiadBench's `final_answer`
+        ([0.5], 1.0),
+        (["1/3"], 0.0),
+        (["1/2", "1/3"], None),
+        ([], None),
+        ({"answer": "1/2"}, None),
+        (float("nan"), None),  # what pandas makes of an empty cell
+    ],
+)
+def test_a_gold_that_is_no_text(gold, score: float | None) -> None:
+    assert accuracy([r"\boxed{\frac{1}{2}}"], [gold]) == [score]
 
 
 def test_the_declared_answer() -> None:
@@ -284,5 +350,5 @@ def test_the_cheap_path_says_what_the_full_check_says(gold: str, answer: str) ->
         read = equality.read_gold(gold)
         assert read is not None and read.kind == "number"
         cheap = equality.equal(read, given_answer, 1e-6, True)
-        full = symbolic.equal(equality.tidy(gold), equality.tidy(given_answer), 1e-6, True)
+        full = symbolic.equal(tidy(gold), tidy(given_answer), 1e-6, True)
         assert cheap == full

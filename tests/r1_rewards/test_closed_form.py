@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from r1_rewards import closed_form, symbolic
-from r1_rewards.equality import tidy
+from r1_rewards.tidy import tidy
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 TOLERANCE = 1e-6

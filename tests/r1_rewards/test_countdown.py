@@ -22,6 +22,7 @@ TABLE = [
     ("(3 + 5) × 2", 1.0),  # noqa: RUF001
     ("- -(3+5)*2", 1.0),
     ("(3+5)*2 = 17", 0.1),
+    ("(3+5)*2 = 1/0", 0.1),
     ("3+5+2", 0.1),
     ("(3+5)*2+0", 0.1),
     ("8*2", 0.1),
@@ -53,6 +54,11 @@ def test_table(answer: str, score: float) -> None:
 
 def test_values_are_exact_fractions() -> None:
     assert countdown(["8/(3-8/3)"], [[3, 3, 8, 8]], [24]) == [1.0]
+
+
+@pytest.mark.parametrize(("target", "score"), [("24", 1.0), (24.0, 1.0), ("25", 0.0), ("?", None)])
+def test_a_target_may_be_text(target, score: float | None) -> None:
+    assert countdown(["4*6"], [["4", "6"]], [target]) == [score]
 
 
 def test_repeated_numbers_count() -> None:

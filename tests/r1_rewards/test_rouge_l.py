@@ -63,6 +63,10 @@ def test_a_gold_without_words_is_not_applicable(gold: object) -> None:
     assert one("red", gold) is None
 
 
+def test_a_gold_may_be_a_number() -> None:
+    assert (one("0", 0), one("42", [42]), one("41", 42)) == (1.0, 1.0, 0.0)
+
+
 def test_the_best_of_several_golds_counts() -> None:
     assert one("red", ["blue", "", "red"]) == 1.0
 

@@ -165,6 +165,9 @@ def test_soft_overlong_punishment_checks_its_arguments() -> None:
         ("", "Paris", 0),
         ("x", "", None),
         ("x", [], None),
+        ("42", 42, 1),
+        ("0", 0, 1),
+        ("7", [0, None, 7], 1),
     ],
 )
 def test_qa_exact(text: str, gold: str | list[str], reward: float | None) -> None:

@@ -206,6 +206,9 @@ def test_only_a_run_on_this_machine_is_verified(r1):
     done = r1("train", "grpo", "--recipe", "tiny/grpo", "--on", "slurm", "--verify-resume")
     assert done.exit_code == 2
     assert "--verify-resume runs here, launch.name is 'slurm'" in done.stderr
+    for other in ("--fresh", "--dry-run"):
+        done = r1("train", "grpo", "--recipe", "tiny/grpo", "--verify-resume", other)
+        assert done.exit_code == 2 and f"leave out {other}" in done.stderr
 
 
 def test_a_batch_is_checked_for_the_ranks_it_is_for():

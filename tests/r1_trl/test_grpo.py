@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from r1_trl import grpo
 from r1cli import PluginError, UsageError
+from r1cli import recipe_file as recipes
 
 pytestmark = pytest.mark.train
 
@@ -31,6 +35,57 @@ def test_every_completion_of_every_step_is_kept(grpo_run):
     assert len(table["completion"]) == 16
     assert set(table) >= {"prompt", "advantage", "tokens", "truncated", "reward/accuracy"}
     assert json.loads(table["prompt"][0])[-1]["role"] == "user"
+
+
+def test_rounds_of_one_step_the_reference_and_every_end_are_kept(train_tiny, tmp_path):
+    from pyarrow import parquet
+
+    from r1_tiny.model import r1_tiny_blank
+
+    model = shutil.copytree(r1_tiny_blank(), tmp_path / "model")
+    ends = json.loads((model / "generation_config.json").read_text())
+    ends["eos_token_id"] = [ends["eos_token_id"], 300]  # as Qwen2.5-Instruct has two
+    (model / "generation_config.json").write_text(json.dumps(ends))
+    run = train_tiny(
+        "grpo",
+        tmp_path / "run",
+        f"model={{name: {model}, edits: {{rope_theta: 100}}}}",
+        "trainer.args.max_steps=1",
+        "trainer.args.max_completion_length=4",
+        "trainer.args.steps_per_generation=1",  # micro-batch 8 of the 16 completions of a step
+        "trainer.args.beta=0.1",
+    )
+    (file,) = (run.directory / "rollouts").glob("*.parquet")
+    assert parquet.read_table(file).num_rows == 16
+    # The reference is the policy as it was loaded, its edits too: nothing is learned yet.
+    assert run.metrics()[0]["kl"] == pytest.approx(0, abs=1e-6)
+    saved = json.loads((run.model / "generation_config.json").read_text())
+    assert saved["eos_token_id"] == ends["eos_token_id"], "it ends where it ended in training"
+
+
+def test_rewards_that_compare_completions_see_whole_groups_on_every_rank():
+    from r1cli import BoundReward
+
+    def compares(completions, prompts):
+        return [0.0] * len(completions)
+
+    def alone(completions):
+        return [0.0] * len(completions)
+
+    def config(**changed):
+        sizes = {"per_device_train_batch_size": 2, "steps_per_generation": 3, "world_size": 2}
+        groups = {"num_generations": 4, "num_generations_eval": None}
+        return SimpleNamespace(**{**sizes, **groups, "per_device_eval_batch_size": 2, **changed})
+
+    def evaluated(reward, **changed):
+        made = config(**changed)
+        grpo._keep_groups_whole(made, [BoundReward("r", reward, {})], recipes.load("tiny/grpo"))
+        return made.per_device_eval_batch_size
+
+    with pytest.raises(UsageError, match=r"'r' compares the 4 .* would sample 6; .* multiple of 2"):
+        evaluated(compares)
+    assert evaluated(compares, steps_per_generation=4) == 4
+    assert evaluated(compares, world_size=1) == evaluated(alone) == 2
 
 
 def test_rollouts_are_scored_again_as_they_were(grpo_run, r1):

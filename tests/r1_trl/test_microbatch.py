@@ -279,6 +279,14 @@ def test_the_entropy_metric_covers_the_rows_left_out_too(make):
     assert logged["entropy"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_without_a_signal_no_row_counts_as_having_a_gradient(make):
+    sizes = {"per_device_train_batch_size": 1, "num_generations": 2, "max_completion_length": 2}
+    trainer = make(fast_trainer(), max_steps=1, logging_steps=1, **sizes)
+    trainer.reward_funcs = [lambda completions, **_: [1.0] * len(completions)]
+    trainer.train()
+    assert trainer.state.log_history[0]["frac_rows_with_gradient"] == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

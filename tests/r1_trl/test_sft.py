@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from r1cli import UsageError
+from r1_trl import arguments, sft
+from r1cli import R1Error, UsageError
 from r1cli import recipe_file as recipes
+from r1cli.run import open_run
+
+from .conftest import SFT
 
 pytestmark = pytest.mark.train
 
@@ -98,8 +104,6 @@ def test_packing_trains(train_tiny, tmp_path):
 
 
 def test_messages_column_trains(train_tiny, tmp_path):
-    import json
-
     rows = [
         {
             "messages": [
@@ -119,3 +123,110 @@ def test_messages_column_trains(train_tiny, tmp_path):
         "trainer.args.max_steps=2",
     )
     assert run.finished
+
+
+def test_conversations_are_learned_whole_with_the_recipes_system_prompt(tmp_path):
+    from datasets import Dataset
+
+    turns = [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]
+    own = [{"role": "system", "content": "Mine."}, *turns]
+    rows = Dataset.from_dict({"messages": [turns, own], "other": [1, 2]})
+    found = sft._rows(rows, recipes.load("tiny/sft", ["system_prompt=Think."]), None)
+    assert found.column_names == ["messages"]
+    assert [row["messages"][0]["content"] for row in found] == ["Think.", "Mine."]
+
+
+DROPS_REASONING = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content.split('</think>')[-1] }}"
+    "<|im_end|>{% endfor %}"
+)
+
+
+def test_what_of_the_rows_is_not_learned_is_said(train_tiny, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("r1_trl.sft.stop_rate", lambda *_, **given: (0.0, 0))
+    answer = {"role": "assistant", "content": "<think>1+1=2</think><answer>2</answer>"}
+    asked = [("Compute 1+1.", 31), ("x" * 40, 1)]  # a prompt that leaves no room for the answer
+    rows = [
+        {"prompt": [{"role": "user", "content": text}], "completion": [answer]}
+        for text, count in asked
+        for _ in range(count)
+    ]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)))
+    template = tmp_path / "template.jinja"
+    template.write_text(DROPS_REASONING)
+    with caplog.at_level("INFO"):
+        train_tiny(
+            "sft",
+            tmp_path / "run",
+            f"model={{name: r1_tiny_blank, chat_template: {template}}}",
+            f"dataset={{name: file, args: {{path: {data}}}}}",
+            "trainer.args.max_steps=1",
+            "trainer.args.max_length=12",
+        )
+    said = caplog.text
+    assert "1 of 32 rows are dropped: trainer.args.max_length (--set) = 12 tokens" in said
+    assert "31 of 31 texts looked at fill trainer.args.max_length" in said
+    assert "the chat template drops a part of 16 of 16 answers" in said
+
+
+def test_a_start_that_saved_nothing_leaves_nothing_and_half_a_checkpoint_is_named(
+    train_tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("r1_trl.sft.stop_rate", lambda *_, **given: (0.0, 0))
+    sets = (
+        "model={name: r1_tiny_blank}",
+        "dataset.args.size=32",
+        "trainer.args.max_steps=1",
+        "trainer.args.logging_steps=1",
+    )
+    recipe = recipes.load("tiny/sft", [*SFT, *sets])
+    killed = open_run(tmp_path / "run", recipe)
+    killed.log_metrics({"step": 1, "loss": 9.0})
+    (killed.checkpoints / "checkpoint-1").mkdir(parents=True)
+    (killed.checkpoints / "checkpoint-1" / "trainer_state.json").write_text("{}")
+    killed.release()
+    with pytest.raises(UsageError, match=r"checkpoint-1 cannot be read \(.*move it away"):
+        train_tiny("sft", killed.directory, *sets)
+    (killed.checkpoints / "checkpoint-1" / "trainer_state.json").unlink()
+    killed.log_metrics({"step": 1, "loss": 9.0})
+    run = train_tiny("sft", killed.directory, *sets)
+    assert [row["step"] for row in run.metrics() if "loss" in row] == [1]
+
+
+def test_what_trl_refuses_is_one_line(train_tiny, tmp_path):
+    with pytest.raises(UsageError, match=r"TRL refuses trainer\.args .*not training-compatible"):
+        train_tiny(
+            "sft",
+            tmp_path / "run",
+            "model={name: r1_tiny_blank}",
+            "dataset.args.size=32",
+            "trainer.args.assistant_only_loss=true",
+        )
+
+
+def test_a_number_in_quotes_is_a_number(tmp_path):
+    from trl import SFTConfig
+
+    recipe = recipes.load("tiny/sft", [*SFT, "trainer.args.learning_rate='1e-3'"])
+    assert arguments.build(SFTConfig, recipe, tmp_path).learning_rate == 0.001
+
+
+def test_weights_that_are_lost_end_the_run_before_they_are_saved(train_tiny, tmp_path):
+    import torch
+    from safetensors.torch import load_file
+
+    with pytest.raises(
+        R1Error, match=r"grad_norm is nan at step 2.*learning_rate, which is 1e\+30"
+    ):
+        train_tiny(
+            "sft",
+            tmp_path / "run",
+            "model={name: r1_tiny_blank}",
+            "dataset.args.size=32",
+            "trainer.args={warmup_steps: 0, max_steps: 4, save_steps: 1, learning_rate: 1e30}",
+        )
+    (kept,) = (tmp_path / "run" / "checkpoints").glob("checkpoint-*")
+    assert kept.name == "checkpoint-1"
+    weights = load_file(kept / "model.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())

@@ -18,7 +18,6 @@ from r1_code.remote.request import Passing, Refused
 
 PATIENCE_SECONDS = 30.0  # while no endpoint is well
 FIRST_CHECK_SECONDS = 0.5
-LONGEST_CHECK_SECONDS = 30.0
 
 
 class NoneWell(Passing):
@@ -112,7 +111,8 @@ class Endpoints:
 
     async def _until_well(self, endpoint: Endpoint) -> None:
         for number in itertools.count():
-            wait = min(FIRST_CHECK_SECONDS * 2 ** min(number, 9), LONGEST_CHECK_SECONDS)
+            # Within the patience of one who comes just now: an endpoint that is back is not missed.
+            wait = min(FIRST_CHECK_SECONDS * 2 ** min(number, 9), PATIENCE_SECONDS / 3)
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))
             try:
                 await self._check(endpoint.url)

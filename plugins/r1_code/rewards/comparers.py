@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Literal
 
-Comparer = Literal["tokens", "exact", "lines", "unordered_lines", "floats", "yes_no"]
+Comparer = Literal["tokens", "exact", "lines", "unordered_lines", "floats", "decimals", "yes_no"]
 """How output is compared: see the function of that name."""
 
 Equal = Callable[[bytes, bytes], bool]
@@ -25,6 +26,7 @@ def comparer(name: Comparer, tolerance: float = 1e-6) -> Equal:
         "lines": lines,
         "unordered_lines": unordered_lines,
         "floats": partial(floats, absolute=tolerance, relative=tolerance),
+        "decimals": decimals,
         "yes_no": yes_no,
     }
     return known[name]
@@ -64,6 +66,16 @@ def floats(
     )
 
 
+def decimals(expected: bytes, printed: bytes) -> bool:
+    """The same lines less whitespace at their ends, or lines of numbers of the same values, however
+    written: 0.50 is 0.5 (LiveCodeBench's grader)."""
+    one, two = (text.strip().split(b"\n") for text in (expected, printed))
+    return len(one) == len(two) and all(
+        a.strip() == b.strip() or (bool(values := _decimals(a)) and values == _decimals(b))
+        for a, b in zip(one, two, strict=True)
+    )
+
+
 def yes_no(expected: bytes, printed: bytes) -> bool:
     """`tokens`, where `yes` and `no` may be written in any case; all other words may not."""
     return _folded(expected) == _folded(printed)
@@ -76,6 +88,13 @@ def _near(expected: bytes, printed: bytes, absolute: float, relative: float) -> 
         return False
     one, two = float(expected), float(printed)
     return abs(one - two) <= max(absolute, relative * abs(one)) < float("inf")
+
+
+def _decimals(line: bytes) -> list[Decimal] | None:
+    words = line.split()
+    if all(len(word) <= LONGEST_NUMBER and _NUMBER.fullmatch(word) for word in words):
+        return [Decimal(word.decode()) for word in words]
+    return None
 
 
 def _lines(text: bytes) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from r1_code.rewards.checker import Checker
@@ -33,6 +34,8 @@ async def share_of_runs(
     """
     chosen = [tests.tests[i] for i in picked(len(tests.tests), most)]
     order = sorted(range(len(chosen)), key=lambda i: len(chosen[i].stdin))
+    longest = max(len(test.expected) for test in chosen)
+    limits = replace(limits, output_bytes=max(limits.output_bytes, 2 * longest))
 
     async def shares(numbers: Sequence[int]) -> list[float]:
         part = [chosen[i] for i in numbers]

@@ -14,7 +14,7 @@ from r1_code.rewards.comparers import Comparer, comparer
 from r1_code.rewards.extract import canonical, extract
 from r1_code.rewards.runs import share_of_runs
 from r1_code.rewards.tests_of import COLUMNS, Calls, Runs, read_tests
-from r1cli import Limits, UsageError
+from r1cli import Limits, Program, UsageError
 
 if TYPE_CHECKING:
     from r1cli import CodeService
@@ -33,10 +33,16 @@ class How:
     all_or_nothing: bool
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "memory_mb", "max_tests"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} = {value:g} must be more than 0")
+        if self.max_tests is not None and self.max_tests < 1:
+            raise UsageError(f"max_tests {self.max_tests} is not 1 or more")
+        try:
+            _ = self.limits
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(cpu_seconds=self.seconds, memory_mb=self.memory_mb)
 
 
 async def shares(
@@ -68,14 +74,18 @@ async def share(
     language = (tests.language or wanted) if isinstance(tests, Runs) else "python"
     block = extract(completion, language)
     if block is None or not block.code.strip():
+        # Of a language that nobody has, no text would ever hold a program.
+        await asyncio.to_thread(service.check, Program(language, ""))
         return 0.0
-    limits = Limits(cpu_seconds=how.seconds, memory_mb=how.memory_mb)
+    limits = how.limits
     most, strict = how.max_tests, how.all_or_nothing
+    preamble = str(row.get("preamble") or "")
     if isinstance(tests, Runs):
+        before = f"{preamble}\n" if preamble and language == "python" else ""
         judge = checker(row.get("checker")) or comparer(how.comparer, how.tolerance)
         return await share_of_runs(
             service,
-            block.code,
+            before + block.code,
             language,
             tests,
             judge=judge,
@@ -84,7 +94,6 @@ async def share(
             all_or_nothing=strict,
         )
     if isinstance(tests, Calls):
-        preamble = str(row.get("preamble") or "")
         return await share_of_calls(
             service,
             block.code,

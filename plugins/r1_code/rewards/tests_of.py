@@ -104,15 +104,15 @@ def _cases(cases: Any, language: str, row: Mapping[str, Any]) -> Tests | None:
     else:
         name = next(filter(None, map(_function_name, cases)), "")
         pairs = [(case["input"], case.get("output")) for case in cases]
-        if name:
-            pairs = [(_lines_of_json(given), _json(expected)) for given, expected in pairs]
+    if name:
+        pairs = [_call(*pair) for pair in pairs]
     kept = [pair for pair in pairs if pair[1] is not None]
     left_out = len(pairs) - len(kept)
     if not kept:
         return None
     if name:
         entry = str(row.get("entry_point") or name)
-        return Calls(entry, [Call(list(i), o) for i, o in kept], "python", left_out)
+        return Calls(entry, [Call(i, o) for i, o in kept], "python", left_out)
     runs = [Run(_bytes(given), _bytes(expected)) for given, expected in kept]
     return Runs(runs, language, left_out)
 
@@ -123,11 +123,13 @@ def _function_name(case: Mapping[str, Any]) -> str:
     return case.get("fn_name") or about.get("func_name") or ""
 
 
-def _lines_of_json(given: Any) -> Any:
-    """LiveCodeBench's arguments: text with one JSON value per line."""
+def _call(given: Any, expected: Any) -> tuple[Any, Any]:
+    """Arguments and result. LiveCodeBench has both as text: JSON, one argument per line."""
     if isinstance(given, str):
-        return [json.loads(line) for line in given.split("\n") if line.strip()]
-    return given
+        return [json.loads(line) for line in given.split("\n") if line.strip()], _json(expected)
+    if not isinstance(given, list):
+        raise TypeError(f"arguments are a list, not {given!r}")
+    return given, expected
 
 
 def _json(value: Any) -> Any:

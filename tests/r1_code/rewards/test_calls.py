@@ -232,6 +232,7 @@ FAIL = [
     ("def f(x): return 2\nraise ValueError", check("assert candidate(1) == 2")),
     ("def f(x): raise AssertionError", check("assert candidate(1) == 2")),
     ("def f(x): raise StopIteration", check("assert all(candidate(i) == 2 for i in range(3))")),
+    ("def f(x): raise StopIteration", check("assert all(map(candidate, range(3)))")),
     ("class E:\n    __eq__ = lambda s, o: True\ndef f(x): return E()",
      check("assert candidate(1) == 2")),
     ("class E:\n    __ne__ = lambda s, o: True\ndef f(x): return E()",
@@ -310,3 +311,16 @@ def test_calls_with_known_results(scored, program, share):
     ]
     rows = [{**case, "metadata": json.dumps({"func_name": "f"})} for case in cases]
     assert scored(program, {"tests": rows}) == share
+    texts = {"fn_name": "f", "inputs": ["1\n2", "3\n4"], "outputs": ["3", "7"]}
+    assert scored(program, {"tests": texts}) == share
+
+
+def test_a_text_that_is_returned_is_not_read_as_json(scored):
+    case = {"fn_name": "f", "input": [5], "output": "5"}
+    assert scored("def f(a): return str(a)", {"tests": [case]}) == 1.0
+    assert scored("def f(a): return a", {"tests": [case]}) == 0.0
+
+
+def test_a_call_may_return_much(scored):
+    apps = {"fn_name": "f", "inputs": [[200_000]], "outputs": [list(range(200_000))]}  # 1.4 MB
+    assert scored("def f(n): return list(range(n))", {"input_output": apps}) == 1.0

@@ -12,6 +12,7 @@ import pytest
 
 from r1_code.rewards.comparers import (
     comparer,
+    decimals,
     exact,
     floats,
     lines,
@@ -23,7 +24,7 @@ from r1_code.rewards.comparers import (
 CASES = (
     Path(__file__).resolve().parents[4] / "shared" / "data" / "code" / "output_compare_cases.jsonl"
 )
-ALL = [exact, tokens, lines, unordered_lines, floats, yes_no]
+ALL = [exact, tokens, lines, unordered_lines, floats, decimals, yes_no]
 
 
 @pytest.mark.parametrize("equal", ALL)
@@ -48,6 +49,10 @@ def test_missing_or_extra_output_never_passes(equal):
         (lines, b" a", b"a", False),
         (unordered_lines, b"a\nb\nb", b"b\na\nb\n", True),
         (unordered_lines, b"a\nb\nb", b"b\na\na\n", False),
+        (decimals, b"0.50 1\n x\n", b"0.5  1.0\nx", True),
+        (decimals, b"50000000000000000", b"50000000000000001", False),
+        (decimals, b"1\n2", b"1 2", False),
+        (decimals, b"1 x", b"1.0 x", False),
         (floats, b"1.0 x", b"1.0000001 x", True),
         (floats, b"1000000.5", b"1000001", True),
         (floats, b"1.0", b"1.00001", False),

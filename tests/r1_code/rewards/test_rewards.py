@@ -99,6 +99,7 @@ def test_a_shape_is_recognised(row, kind, count):
         {"verification_info": {"language": "python", "test_cases": ["x"]}},
         {"tests": {"inputs": ["1"], "outputs": []}},
         {"tests": {"fn_name": "f", "inputs": [3], "outputs": [1]}},
+        {"tests": {"fn_name": "f", "inputs": [{"a": 3}], "outputs": [1]}},
         {"test_list": []},
         {"test_list": [None]},
         {"test": "", "entry_point": "f"},
@@ -135,6 +136,12 @@ def test_each_test_fails_alone(scored, program, some, every):
     columns = stdio(("a\n", "a\n"), ("b\n", "b\n"), ("c\n", "c\n"))
     assert scored(program, columns, seconds=0.5) == pytest.approx(some)
     assert scored(program, columns, seconds=0.5, reward=binary_code) == every
+
+
+def test_a_preamble_stands_before_a_program_that_is_run(scored):
+    columns = {**stdio(("9", "3.0")), "preamble": "from math import *\n"}
+    assert scored("print(sqrt(int(input())))", columns) == 1.0
+    assert scored("print(sqrt(int(input())))", stdio(("9", "3.0"))) == 0.0
 
 
 def test_tests_are_run_smallest_first_and_no_more_than_can_matter():
@@ -202,11 +209,17 @@ def test_a_column_with_tests_is_wanted(code):
 def test_an_unknown_language_is_said_in_one_line(scored):
     with pytest.raises(UsageError, match="has no language 'klingon'"):
         scored(ECHO, stdio(("1", "1"), language="klingon"), tag="klingon")
+    runs = {"tests": {"inputs": ["1"], "outputs": ["1"]}}
+    with pytest.raises(UsageError, match="has no language 'pyhton'; did you mean 'python'"):
+        scored(ECHO, runs, language="pyhton")  # in which no text holds a program
 
 
-@pytest.mark.parametrize("args", [{"max_tests": 0}, {"seconds": 0.0}, {"memory_mb": -1}])
+@pytest.mark.parametrize(
+    "args",
+    [{"max_tests": 0}, {"seconds": 0.0}, {"seconds": float("inf")}, {"memory_mb": -1}],
+)
 def test_a_limit_is_more_than_nothing(scored, args):
-    with pytest.raises(UsageError, match="must be more than 0"):
+    with pytest.raises(UsageError, match="is not"):
         scored(ECHO, stdio(("1", "1")), **args)
 
 
@@ -274,6 +287,12 @@ def test_a_long_output_is_judged_in_linear_time(scored):
     assert scored("print(*range(100_000))", stdio(("", expected))) == 1.0
     assert scored("print(*range(99_999))", stdio(("", expected))) == 0.0
     assert time.perf_counter() - started < 10
+
+
+def test_as_much_may_be_printed_as_is_expected(scored):
+    expected = "\n".join(str(10**9 + i) for i in range(120_000))  # 1.3 MB
+    assert scored("for i in range(120_000): print(10**9 + i)", stdio(("", expected))) == 1.0
+    assert scored("for i in range(400_000): print(10**9 + i)", stdio(("", expected))) == 0.0
 
 
 @pytest.mark.parametrize(

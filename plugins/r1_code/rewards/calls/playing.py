@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from r1_code.rewards.calls.programs import player
@@ -12,6 +13,8 @@ from r1cli import Input, Limits, Program
 
 if TYPE_CHECKING:
     from r1cli import CodeService
+
+ANSWER_BYTES = 16 << 20  # a value takes more as JSON than as the program would print it
 
 AskedCall = list[Any]
 """`[place, arguments, keywords]`, as the stand-ins of the judge write it."""
@@ -32,6 +35,7 @@ async def play(
 ) -> list[tuple[list[Answer], bool]]:
     """Per unit the answers, fewer than calls where the solution ended early, and whether it was
     stopped for its time. Only an execution that ended well has answers."""
+    limits = replace(limits, output_bytes=ANSWER_BYTES)
     source = player(solution, preamble=preamble, entry_point=entry_point)
     inputs = [Input(json.dumps(calls).encode()) for calls in units]
     program = Program("python", source, inputs, limits=limits, stop_at_failure=stop)

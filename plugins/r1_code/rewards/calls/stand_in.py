@@ -9,6 +9,8 @@ import json
 
 from r1_code.rewards.calls.codec import NODES, Unsayable, decode, encode
 
+QUIET = (StopIteration, StopAsyncIteration)  # raised inside `map`, it would end `all(map(f, ...))`
+
 
 class Missing(Exception):
     """The solution ended before it answered, or its answer is nothing that can be judged."""
@@ -52,7 +54,7 @@ class Recorder:
             _become(changed, decode(data, None, self._nodes()))
         if "raised" in answer:
             kind = getattr(builtins, str(answer["raised"]), None)
-            if isinstance(kind, type) and issubclass(kind, Exception):
+            if isinstance(kind, type) and issubclass(kind, Exception) and kind not in QUIET:
                 raise kind("raised by the solution")
             raise Raised(answer["raised"])
         if "value" in answer:
