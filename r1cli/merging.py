@@ -34,7 +34,9 @@ def merge(name: str, revision: str | None, out: Path, *, dtype: str = "auto") ->
     # Refuses what is not a number: float16 overflows where an adapter has grown large.
     model = load_model(name, revision, dtype=dtype).merge_and_unload(safe_merge=True)
     if tokenizer.eos_token_id is not None:
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
+        ends = model.generation_config.eos_token_id
+        if not isinstance(ends, list) or tokenizer.eos_token_id not in ends:
+            model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.generation_config.pad_token_id = tokenizer.pad_token_id
     beside = out.with_name(f".{out.name}.partial")
     with disk_errors(out):

@@ -9,6 +9,7 @@ import pytest
 from r1_engines.transformers import transformers as engine
 from r1cli import Sampling, UsageError
 from r1cli.adapters import stored_adapter
+from r1cli.merging import merge
 from r1cli.models import load_model, load_tokenizer, model_key
 
 pytestmark = pytest.mark.train
@@ -74,6 +75,22 @@ def test_merged_it_writes_the_same_tokens(lora, cold_start, tmp_path, r1):
     assert again.exit_code == 2 and "exists; give another --out" in again.stderr
     plain = r1("model", "merge", tmp_path / "merged", "--out", tmp_path / "twice")
     assert plain.exit_code == 2 and "holds no adapter" in plain.stderr
+
+
+def test_merged_it_keeps_all_ends_of_its_base(lora, cold_start, tmp_path):
+    import shutil
+
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    shutil.copytree(cold_start.model, base)
+    shutil.copytree(lora.model, adapter)
+    for file, key, value in (
+        (base / "generation_config.json", "eos_token_id", [1, 2]),
+        (adapter / "adapter_config.json", "base_model_name_or_path", str(base)),
+    ):
+        file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    merge(str(adapter), None, tmp_path / "merged")
+    kept = json.loads((tmp_path / "merged" / "generation_config.json").read_text())
+    assert kept["eos_token_id"] == [1, 2]
 
 
 def test_its_key_follows_the_adapter_and_its_base(lora, tmp_path):
