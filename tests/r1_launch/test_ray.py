@@ -464,7 +464,7 @@ def completions(count: int) -> None:
                 "prompt": f"What is {number % 500}?",
                 "solution": str(number % 500),
                 "completion": f"<think>{'so ' * (number % 37)}</think> \\boxed{{{number % 501}}}",
-                "tokens": number % 37,
+                "tokens": number % 37 + 1,
             }
             file.write(json.dumps(row) + "\n")
 
